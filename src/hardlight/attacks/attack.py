@@ -1,0 +1,75 @@
+"""What every attack is: settings in the constructor, data in the call."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hardlight import checks
+from hardlight.attacks.attackable import attackable
+from hardlight.attacks.goal import Goal
+from hardlight.attacks.queries import Model, Queries
+
+LABELS = ("true", "predicted")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack made and what it cost: ``x_adv`` like x; passes per sample, each (N,)."""
+
+    x_adv: Tensor
+    forward_passes: Tensor
+    backward_passes: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(ABC):
+    """A frozen, callable set of settings.
+
+    ``label`` is what an untargeted attack moves away from: the ``true`` label, or the one the model ``predicted`` on
+    the clean image. ``seed`` is that of its random numbers.
+    """
+
+    label: str = "true"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.label is True:  # what YAML and the command line make of the word true
+            object.__setattr__(self, "label", "true")
+        checks.one_of("label", self.label, LABELS)
+        checks.whole("seed", self.seed)
+
+    def __call__(
+        self, model: Model, x: Tensor, y: Tensor, *, index: Tensor | None = None, y_target: Tensor | None = None
+    ) -> Tensor:
+        """Adversarial images like ``x``.
+
+        ``model`` maps pixels (N, C, H, W) in [0, 1] to logits (N, K), ``y`` holds labels (N,) int. ``index`` (N,) names
+        the samples for their random numbers, 0…N-1 by default. With ``y_target`` (N,) the attack is targeted.
+        Raises ``ValueError`` for pixels outside [0, 1] or not finite.
+        """
+        return self.run(model, x, y, index=index, y_target=y_target).x_adv
+
+    def run(
+        self, model: Model, x: Tensor, y: Tensor, *, index: Tensor | None = None, y_target: Tensor | None = None
+    ) -> Outcome:
+        """As the call, with what each sample cost."""
+        with attackable(model, x.device):
+            x, y = x.detach().clone(), y.clone()  # also turns tensors of inference mode into ordinary ones
+            if len(x) and not (x.amin() >= 0 and x.amax() <= 1):
+                raise ValueError("pixels must be finite and in [0, 1]; make normalisation the model's first layer")
+            queries = Queries(model, len(x), x.device)
+            if y_target is not None:
+                goal = Goal(y_target.clone(), targeted=True)
+            elif self.label == "predicted":
+                goal = Goal(queries.logits(x).argmax(1))
+            else:
+                goal = Goal(y)
+            index = torch.arange(len(x), device=x.device) if index is None else index
+            x_adv = self.perturb(queries, x, goal, index) if len(x) else x
+            return Outcome(x_adv.detach(), queries.forward_passes, queries.backward_passes)
+
+    @abstractmethod
+    def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
+        """The attack itself, on a model that is attackable and samples that may be kept or overwritten."""

@@ -1,0 +1,47 @@
+"""Random numbers that belong to a sample: a function of (seed, stream, index, draw) and nothing else.
+
+A counter-based generator (the finaliser of SplitMix64: Steele, Lea, Flood, OOPSLA 2014) run on whole tensors. A sample
+draws the same numbers in any batch, on any number of devices, and the global generators are left alone.
+"""
+
+import zlib
+
+import torch
+from torch import Tensor
+
+_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
+_FIRST = 0xBF58476D1CE4E5B9 - (1 << 64)
+_SECOND = 0x94D049BB133111EB - (1 << 64)
+_BITS = 24  # the bits of a float32's mantissa, so that float32 and float64 draw the same numbers
+
+
+def _shift(z: Tensor, by: int) -> Tensor:
+    return (z >> by) & ((1 << (64 - by)) - 1)
+
+
+def _mix(z: Tensor) -> Tensor:
+    z = (z ^ _shift(z, 30)) * _FIRST
+    z = (z ^ _shift(z, 27)) * _SECOND
+    return z ^ _shift(z, 31)
+
+
+def uniform(index: Tensor, like: Tensor, *, seed: int, stream: str, draw: int = 0) -> Tensor:
+    """Uniform on [0, 1), of the shape, dtype and device of ``like`` (N, ...); ``index`` (N,) names the samples."""
+    device = like.device
+    key = torch.tensor([seed, zlib.crc32(stream.encode()), draw], dtype=torch.int64, device=device)
+    salt = _mix(_mix(_mix(key[0] + _GOLDEN) + key[1] * _GOLDEN) + key[2] * _GOLDEN)
+    rows = _mix(index.to(device=device, dtype=torch.int64) * _GOLDEN + salt)
+    columns = torch.arange(1, like.shape[1:].numel() + 1, device=device) * _GOLDEN
+    z = _mix(rows[:, None] + columns)
+    return (_shift(z, 64 - _BITS).to(like.dtype) / (1 << _BITS)).reshape(like.shape)
+
+
+def signs(index: Tensor, like: Tensor, *, seed: int, stream: str, draw: int = 0) -> Tensor:
+    """-1 or 1, equally likely."""
+    return torch.where(uniform(index, like, seed=seed, stream=stream, draw=draw) < 0.5, -1.0, 1.0).to(like.dtype)
+
+
+def normal(index: Tensor, like: Tensor, *, seed: int, stream: str, draw: int = 0) -> Tensor:
+    """Standard normal, by the inverse of its distribution function."""
+    u = uniform(index, like, seed=seed, stream=stream, draw=draw).double() + 0.5 / (1 << _BITS)
+    return torch.special.ndtri(u).to(like.dtype)
