@@ -21,7 +21,7 @@ def cross_entropy_margin(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
-    """max over j≠y of z_j, minus z_y (Carlini and Wagner 2017, f6 without its floor): positive where y is not predicted."""
+    """max over j≠y of z_j, minus z_y (Carlini and Wagner 2017, f6 without its floor): positive off the label."""
     return _without(logits, y).amax(1) - logits.gather(1, y[:, None]).squeeze(1)
 
 
