@@ -22,10 +22,12 @@ def number(field: str, value: Any, *, low: float = -math.inf, high: float = math
 
 
 def positive(field: str, value: Any) -> None:
+    """A number greater than 0."""
     number(field, value, low=0, strict_low=True)
 
 
 def non_negative(field: str, value: Any) -> None:
+    """A number of at least 0."""
     number(field, value, low=0)
 
 
@@ -42,11 +44,13 @@ def whole(field: str, value: Any, *, low: int = 0, high: float = math.inf) -> No
 
 
 def flag(field: str, value: Any) -> None:
+    """True or false, not a number that stands for it."""
     if not isinstance(value, bool):
         raise ValueError(f"{field} must be true or false, got {value!r}")
 
 
 def one_of(field: str, value: Any, choices: Iterable[str]) -> None:
+    """One of the names in ``choices``; the error tells the nearest."""
     choices = list(choices)
     if value not in choices:
         close = nearest(str(value), choices)

@@ -31,7 +31,7 @@ class Attack(ABC):
     the clean image. ``seed`` is that of its random numbers.
     """
 
-    label: str = "true"
+    label: str | bool = "true"
     seed: int = 0
 
     def __post_init__(self) -> None:

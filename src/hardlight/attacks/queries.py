@@ -39,9 +39,7 @@ class Queries:
         logits = self.model(leaf)
         loss = goal.value(logits).sum()
         if not loss.requires_grad:
-            raise ValueError(
-                "the model's logits carry no gradient to its pixels (an argmax, a detach or no_grad inside?)"
-            )
+            raise ValueError("the model's logits carry no gradient to its pixels: an argmax, detach or no_grad inside?")
         (gradient,) = torch.autograd.grad(loss, leaf)
         return gradient, logits.detach()
 

@@ -44,4 +44,5 @@ def signs(index: Tensor, like: Tensor, *, seed: int, stream: str, draw: int = 0)
 def normal(index: Tensor, like: Tensor, *, seed: int, stream: str, draw: int = 0) -> Tensor:
     """Standard normal, by the inverse of its distribution function."""
     u = uniform(index, like, seed=seed, stream=stream, draw=draw).double() + 0.5 / (1 << _BITS)
-    return torch.special.ndtri(u).to(like.dtype)
+    gaussian: Tensor = torch.special.ndtri(u)
+    return gaussian.to(like.dtype)

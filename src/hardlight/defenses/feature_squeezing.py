@@ -25,5 +25,7 @@ class FeatureSqueezing(Defense):
 
     def squeeze(self, x: Tensor) -> Tensor:
         levels = 2**self.bits - 1
-        squeezed = (x * levels).round() / levels
-        return x + (squeezed - x).detach() if self.backward == "straight_through" else squeezed
+        squeezed: Tensor = (x * levels).round() / levels
+        if self.backward == "exact":
+            return squeezed
+        return squeezed.detach() + (x - x.detach())  # the value is exactly the squeezed one, the gradient is x's

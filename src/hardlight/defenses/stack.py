@@ -65,4 +65,4 @@ class DefendedNet(nn.Module):
         if self.chunk is None or len(x) <= self.chunk:
             logits: Tensor = self.net(x)
             return logits
-        return torch.cat([self.net(part) for part in x.split(self.chunk)])
+        return torch.cat([self.net(part) for part in torch.split(x, self.chunk)])
