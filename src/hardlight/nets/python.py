@@ -1,0 +1,85 @@
+"""A net of the user's own, from any importable Python."""
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from hardlight.checks import nearest
+from hardlight.nets.weights import load_weights
+
+
+def python_net(
+    path: str,
+    weights: str | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    shape: Sequence[int],
+    num_classes: int,
+    activation: Callable[[], nn.Module] = nn.ReLU,
+) -> nn.Module:
+    """What ``make`` of ``path`` ("package.module:make") returns, with ``weights`` loaded where given.
+
+    The current folder can be imported from. ``make`` gets ``kwargs`` and whichever of ``shape``, ``num_classes`` and
+    ``activation`` its signature names; an activation other than RELU is refused where it takes none. Every mistake is
+    a ValueError of one sentence; what the user's own code raised is its cause.
+    """
+    make = _find(path)
+    given = dict(kwargs or {})
+    offered = {"shape": tuple(shape), "num_classes": num_classes, "activation": activation}
+    taken = {name: value for name, value in offered.items() if name in _parameters(make)}
+    chosen = activation()
+    if "activation" not in taken and type(chosen) is not nn.ReLU:
+        raise ValueError(
+            f"activation {type(chosen).__name__} cannot be used: {path} takes no parameter named activation"
+        )
+    try:
+        net = make(**{**taken, **given})
+    except Exception as error:
+        raise ValueError(f"{path} raised {type(error).__name__}: {error}") from error
+    if not isinstance(net, nn.Module):
+        raise ValueError(f"{path} must return a torch.nn.Module, it returned {type(net).__name__}")
+    if weights is not None:
+        load_weights(net, weights)
+    return net
+
+
+def _find(path: str) -> Callable[..., Any]:
+    name, colon, attribute = path.partition(":")
+    if not (name and colon and attribute):
+        raise ValueError(f"path must be 'package.module:make', got {path!r}")
+    module = _import(name, path)
+    if not hasattr(module, attribute):
+        close = nearest(attribute, [public for public in dir(module) if not public.startswith("_")])
+        hint = f"; did you mean {close}?" if close else ""
+        raise ValueError(f"path {path!r} names no attribute of module {name}: it has no {attribute}{hint}")
+    make = getattr(module, attribute)
+    if not callable(make):
+        raise ValueError(f"path {path!r} must name a callable, {attribute} is of type {type(make).__name__}")
+    return make  # type: ignore[no-any-return]
+
+
+def _import(name: str, path: str) -> Any:
+    here = os.getcwd()
+    sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
+            raise ValueError(
+                f"path {path!r} names no module: there is no {error.name} in {here} or among the installed packages"
+            ) from error
+        raise ValueError(f"importing {name} raised {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(here)
+
+
+def _parameters(make: Callable[..., Any]) -> set[str]:
+    try:
+        return set(inspect.signature(make).parameters)
+    except ValueError:  # some builtins have no signature
+        return set()
