@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -38,7 +39,7 @@ class Attack(ABC):
         if self.label is True:  # what YAML and the command line make of the word true
             object.__setattr__(self, "label", "true")
         checks.one_of("label", self.label, LABELS)
-        checks.whole("seed", self.seed)
+        checks.whole("seed", self.seed, high=2**63 - 1)
 
     def __call__(
         self, model: Model, x: Tensor, y: Tensor, *, index: Tensor | None = None, y_target: Tensor | None = None
@@ -47,7 +48,8 @@ class Attack(ABC):
 
         ``model`` maps pixels (N, C, H, W) in [0, 1] to logits (N, K), ``y`` holds labels (N,) int. ``index`` (N,) names
         the samples for their random numbers, 0…N-1 by default. With ``y_target`` (N,) the attack is targeted.
-        Raises ``ValueError`` for pixels outside [0, 1] or not finite.
+        Raises ``ValueError`` for pixels outside [0, 1], not finite or not float32 or float64, for labels of another
+        shape, and for a model that gives no logits (N, K) or no finite gradient.
         """
         return self.run(model, x, y, index=index, y_target=y_target).x_adv
 
@@ -56,20 +58,48 @@ class Attack(ABC):
     ) -> Outcome:
         """As the call, with what each sample cost."""
         with attackable(model, x.device):
-            x, y = x.detach().clone(), y.clone()  # also turns tensors of inference mode into ordinary ones
-            if len(x) and not (x.amin() >= 0 and x.amax() <= 1):
-                raise ValueError("pixels must be finite and in [0, 1]; make normalisation the model's first layer")
+            index = torch.arange(len(x), device=x.device) if index is None else index
+            _check(x, y=y, index=index, y_target=y if y_target is None else y_target)
+            x, y = x.detach().clone(), y.clone().long()  # also turns tensors of inference mode into ordinary ones
             queries = Queries(model, len(x), x.device)
             if y_target is not None:
-                goal = Goal(y_target.clone(), targeted=True)
-            elif self.label == "predicted":
+                goal = Goal(y_target.clone().long(), targeted=True)
+            elif self.label == "predicted" and len(x):
                 goal = Goal(queries.logits(x).argmax(1))
             else:
                 goal = Goal(y)
-            index = torch.arange(len(x), device=x.device) if index is None else index
             x_adv = self.perturb(queries, x, goal, index) if len(x) else x
             return Outcome(x_adv.detach(), queries.forward_passes, queries.backward_passes)
 
     @abstractmethod
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         """The attack itself, on a model that is attackable and samples that may be kept or overwritten."""
+
+
+def _check(x: Tensor, **labels: Tensor) -> None:
+    if x.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"pixels must be float32 or float64, got {x.dtype}")
+    if len(x) and not (x.amin() >= 0 and x.amax() <= 1):
+        raise ValueError("pixels must be finite and in [0, 1]; make normalisation the model's first layer")
+    for field, values in labels.items():
+        if values.shape != x.shape[:1] or values.is_floating_point():
+            got = f"{tuple(values.shape)} {values.dtype}"
+            raise ValueError(f"{field} must hold a whole number for each image, shape ({len(x)},), got {got}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedBudget(Attack):
+    """An attack that stays within ``eps`` of the image in ``norm`` and does there the worst it can.
+
+    For every sample it returns a point inside the budget, whether or not that fools the model.
+    """
+
+    eps: float
+    norm: str = "linf"
+
+    norms: ClassVar[tuple[str, ...]] = ("linf",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.positive("eps", self.eps)
+        checks.one_of("norm", self.norm, self.norms)

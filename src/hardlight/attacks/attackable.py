@@ -2,9 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+_BACKENDS: Any = torch.backends
+# Set one by one: torch refuses to read its older, global switches once any of these has been set.
+_OPERATIONS = (
+    _BACKENDS.cuda.matmul,
+    _BACKENDS.cudnn.conv,
+    _BACKENDS.cudnn.rnn,
+    _BACKENDS.mkldnn.matmul,
+    _BACKENDS.mkldnn.conv,
+    _BACKENDS.mkldnn.rnn,
+)
 
 
 @contextmanager
@@ -21,7 +33,7 @@ def attackable(model: Callable[[Tensor], Tensor], device: torch.device) -> Itera
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.autocast(device.type, enabled=False))
         stack.enter_context(_float32())
-        if any(_compiled(module) for module in modules):
+        if any(_compiled(part) for part in (model, *modules)):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         try:
             for module in modules:
@@ -32,18 +44,19 @@ def attackable(model: Callable[[Tensor], Tensor], device: torch.device) -> Itera
                 module.training = mode
 
 
-def _compiled(module: nn.Module) -> bool:
-    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+def _compiled(part: object) -> bool:
+    wrapped = hasattr(part, "_orig_mod") or hasattr(part, "_torchdynamo_orig_callable")  # torch.compile(part)
+    return wrapped or getattr(part, "_compiled_call_impl", None) is not None  # part.compile()
 
 
 @contextmanager
 def _float32() -> Iterator[None]:
     """No TF32 or bfloat16 inside float32 products and convolutions."""
-    matmul, convolution = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    before = [operation.fp32_precision for operation in _OPERATIONS]
     try:
-        torch.set_float32_matmul_precision("highest")
-        torch.backends.cudnn.allow_tf32 = False
+        for operation in _OPERATIONS:
+            operation.fp32_precision = "ieee"
         yield
     finally:
-        torch.set_float32_matmul_precision(matmul)
-        torch.backends.cudnn.allow_tf32 = convolution
+        for operation, precision in zip(_OPERATIONS, before, strict=True):
+            operation.fp32_precision = precision

@@ -1,11 +1,12 @@
 """Random noise of a given norm: what any attack must beat."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from hardlight import checks
-from hardlight.attacks.attack import Attack
+from hardlight.attacks.attack import FixedBudget
 from hardlight.attacks.goal import Goal
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.randomness import normal, signs, uniform
@@ -13,17 +14,15 @@ from hardlight.tensors import clamp, unit
 
 
 @dataclass(frozen=True, kw_only=True)
-class Noise(Attack):
+class Noise(FixedBudget):
     """Noise of one ``kind`` (uniform, gaussian, sign), each sample scaled to norm ``eps``, then clipped to the box."""
 
-    eps: float
-    norm: str = "linf"
     kind: str = "uniform"
+
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2", "l1")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive("eps", self.eps)
-        checks.one_of("norm", self.norm, ("linf", "l2", "l1"))
         checks.one_of("kind", self.kind, ("uniform", "gaussian", "sign"))
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:

@@ -1,12 +1,13 @@
 """Projected gradient descent (Madry et al., ICLR 2018)."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from hardlight import checks
-from hardlight.attacks.attack import Attack
+from hardlight.attacks.attack import FixedBudget
 from hardlight.attacks.goal import LOSSES, Goal
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.randomness import normal, uniform
@@ -14,16 +15,15 @@ from hardlight.tensors import clamp, per_sample, project, steepest, unit
 
 
 @dataclass(frozen=True, kw_only=True)
-class PGD(Attack):
+class PGD(FixedBudget):
     """``steps`` steps of steepest ascent, each projected onto the ball of radius ``eps`` and the box.
 
     ``step_size`` is 2.5·eps/steps unless given. ``random_start`` draws the first point uniformly from the ball (every
     restart after the first does). The result is the iterate of highest loss, one that fools the model before any that
-    does not. ``early_stop`` lets a sample go as soon as it fools the model: right for white-box robust accuracy alone.
+    does not, the clean image never among them. ``early_stop`` lets a sample go as soon as it fools the model, be it
+    unchanged: right for white-box robust accuracy alone.
     """
 
-    eps: float
-    norm: str = "linf"
     steps: int = 40
     step_size: float | None = None
     restarts: int = 1
@@ -31,10 +31,10 @@ class PGD(Attack):
     loss: str = "margin"
     early_stop: bool = False
 
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive("eps", self.eps)
-        checks.one_of("norm", self.norm, ("linf", "l2"))
         checks.whole("steps", self.steps, low=1)
         if self.step_size is not None:
             checks.positive("step_size", self.step_size)
@@ -65,6 +65,8 @@ class PGD(Attack):
                     gradient, logits = None, queries.logits(x_adv, active)
                 loss, reached = aim.value(logits).to(x.dtype), aim.reached(logits)
                 better = (reached & ~fooled[active]) | ((reached == fooled[active]) & (loss > best_loss[active]))
+                if not self.early_stop:
+                    better &= (x_adv != origin).flatten(1).any(1)
                 won = active[better]
                 best[won], best_loss[won], fooled[won] = x_adv[better], loss[better], reached[better]
                 if gradient is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from hardlight import checks
-from hardlight.attacks.attack import Attack
+from hardlight.attacks.attack import FixedBudget
 from hardlight.attacks.goal import Goal
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.randomness import signs
@@ -13,21 +13,17 @@ from hardlight.tensors import clamp
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomFGSM(Attack):
+class RandomFGSM(FixedBudget):
     """x' = clip(x + min(alpha, eps)·s) with random signs s, then FGSM from x' with what is left, max(eps − alpha, 0).
 
     The linf norm of the whole is at most ``eps``.
     """
 
-    eps: float
     alpha: float = 0.05
-    norm: str = "linf"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive("eps", self.eps)
         checks.positive("alpha", self.alpha)
-        checks.one_of("norm", self.norm, ("linf",))
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         noise = signs(index, x, seed=self.seed, stream="random_fgsm")

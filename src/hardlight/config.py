@@ -1,0 +1,150 @@
+"""The typed top level of every verb's configuration, and the resolvers that conf/ uses. Imports no torch."""
+
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+
+@dataclass
+class Evaluation:
+    """How the test set is attacked: ``n`` images (or {attack: n}), of which ``gallery`` are drawn."""
+
+    n: Any = None
+    gallery: int = 6
+
+
+@dataclass
+class Train:
+    """``hardlight train``; Any where a group's own constructors check what is in it."""
+
+    data: Any = None
+    model: Any = None
+    activation: Any = None
+    defense: Any = field(default_factory=dict)
+    attack: Any = field(default_factory=dict)
+    optimizer: Any = None
+    scheduler: Any = None
+    trainer: Any = None
+    logger: Any = field(default_factory=dict)
+    callbacks: Any = field(default_factory=dict)
+    paths: Any = None
+    debug: Any = None
+    experiment: Any = None
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    seed: int = 0
+    chunk: Any = "auto"
+    name: str = ""
+    choices: Any = field(default_factory=dict)
+
+
+@dataclass
+class Evaluate:
+    """``hardlight evaluate``."""
+
+    ckpt: str | None = None
+    source: str | None = None
+    trust: list[str] = field(default_factory=list)
+    data: Any = None
+    model: Any = None
+    activation: Any = None
+    defense: Any = field(default_factory=dict)
+    attack: Any = field(default_factory=dict)
+    trainer: Any = None
+    logger: Any = field(default_factory=dict)
+    paths: Any = None
+    debug: Any = None
+    experiment: Any = None
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    seed: int = 0
+    chunk: Any = "auto"
+    name: str = ""
+    choices: Any = field(default_factory=dict)
+
+
+SCHEMAS = {"train": Train, "evaluate": Evaluate}
+
+
+def conf_folder() -> Path:
+    """The wheel's own conf/, or the checkout's when installed editable from it; never the current folder's."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def slug(text: Any) -> str:
+    """``text`` (a list is joined by +) in letters, digits, ``. _ + -`` alone, so that it can be pasted anywhere."""
+    if isinstance(text, list | tuple | ListConfig):
+        text = "+".join(map(str, text))
+    return re.sub(r"[^A-Za-z0-9._+]+", "-", str(text)).strip("-")[:80].strip("-")
+
+
+class Launch:
+    """What one call of the program fixes for all of its jobs: the verb, its overrides, and the folder it writes to."""
+
+    verb = ""
+    overrides: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    folders: dict[tuple[str, str], str] = {}  # noqa: RUF012
+
+    @classmethod
+    def start(cls, verb: str, overrides: list[str], flags: list[str]) -> None:
+        cls.verb, cls.overrides, cls.flags, cls.folders = verb, tuple(overrides), tuple(flags), {}
+
+
+def run_name() -> str:
+    """The folder's name: the overrides that change the result."""
+    quiet = ("hydra.", "paths.", "trainer.", "logger", "trust", "name=", "ckpt=", "source=")
+    parts = [part.lstrip("+~") for part in Launch.overrides]
+    return slug([part for part in parts if not part.startswith(quiet)]) or Launch.verb
+
+
+def run_folder(outputs: str, name: str) -> str:
+    """outputs/name/time, the same for all that one call asks, and never one that exists."""
+    if (outputs, name) not in Launch.folders:
+        stem = Path(outputs) / slug(name) / time.strftime("%Y-%m-%d_%H-%M-%S")
+        folder, again = stem, 1
+        while folder.exists():
+            again += 1
+            folder = stem.with_name(f"{stem.name}-{again}")
+        Launch.folders[outputs, name] = str(folder)
+    return Launch.folders[outputs, name]
+
+
+def data_folder() -> str:
+    """Where data sets live: HARDLIGHT_DATA, else a cache folder in the user's home."""
+    return os.environ.get("HARDLIGHT_DATA") or str(Path.home() / ".cache" / "hardlight")
+
+
+def register() -> None:
+    """Schemas into Hydra's store, resolvers into OmegaConf; may be called again."""
+    store = ConfigStore.instance()
+    for verb, schema in SCHEMAS.items():
+        store.store(name=f"{verb}_schema", node=schema)
+    resolvers: dict[str, Callable[..., str]] = {
+        "name": run_name,
+        "folder": run_folder,
+        "data_folder": data_folder,
+        "slug": slug,
+    }
+    for name, resolver in resolvers.items():
+        OmegaConf.register_new_resolver(f"hardlight.{name}", resolver, replace=True)
+
+
+def write_choices(cfg: DictConfig) -> None:
+    """What names the trained net and its nodes do not hold, into ``cfg.choices``."""
+    chosen = HydraConfig.get().runtime.choices
+    cfg.choices = {"model": chosen["model"], "activation": chosen["activation"], "seed": cfg.seed}
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """A plain dict with its interpolations kept, so that it can be resolved again on another machine."""
+    container = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}

@@ -1,0 +1,82 @@
+"""``hardlight evaluate``: attack a trained net."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+
+from hardlight import build, config
+from hardlight.callbacks import AttackEvaluation, Progress
+from hardlight.classifier import Classifier
+from hardlight.defenses import DefendedNet, DefenseStack
+from hardlight.errors import UserError
+from hardlight.verbs import plan, report
+
+
+def run(cfg: DictConfig) -> pd.DataFrame:
+    """Test one net under attack; the records are also written to the run's folder."""
+    build.check_devices(cfg)
+    model, cfg = _subject(cfg)
+    source = build.describe_data(cfg)
+    attacks = build.attacks(cfg)
+    n = build.evaluation_n(cfg, attacks)
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    data = build.datamodule(cfg, source, DefenseStack(), n_test=n if isinstance(n, int) else None)
+    folder = Path(cfg.paths.output)
+    crafted_on = build.restore(cfg.source, cfg.trust) if cfg.source else None
+    if crafted_on and list(crafted_on.config.data.shape) != list(cfg.data.shape):
+        raise UserError(
+            f"source={cfg.source} takes images of shape {list(crafted_on.config.data.shape)}, "
+            f"this data has {list(cfg.data.shape)}"
+        )
+    evaluation = AttackEvaluation(
+        attacks,
+        run=folder.name,
+        facts=build.facts(cfg),
+        folder=folder,
+        n=n,
+        source=crafted_on.model if crafted_on else None,
+        source_name=str(cfg.source) if crafted_on else "self",
+        gallery=cfg.evaluation.gallery,
+    )
+    loggers = build.loggers(cfg)
+    trainer = build.trainer(cfg, [Progress(), evaluation], loggers, enable_checkpointing=False)
+    data.prepare_data()
+    data.setup("test")
+    plan.announce(cfg, data, model, attacks, loggers)
+    trainer.test(Classifier(model, cfg.data.num_classes, chunk=cfg.chunk), datamodule=data, verbose=False)
+    if trainer.is_global_zero:
+        report.show(folder, evaluation.examples)
+    return evaluation.records
+
+
+def _subject(cfg: DictConfig) -> tuple[DefendedNet, DictConfig]:
+    """The net to attack, and the configuration with what its checkpoint says of data, model and defenses."""
+    if cfg.ckpt is None:
+        if cfg.model is None or cfg.data is None:
+            raise UserError(
+                "evaluate needs ckpt=PATH, or a net of yours: "
+                "model=python model.path=your.module:make model.weights=FILE data=NAME"
+            )
+        config.write_choices(cfg)
+        cfg.defense = {}
+        build.describe_data(cfg)
+        return build.defended_net(cfg, DefenseStack()), cfg
+    if cfg.model is not None:
+        raise UserError("evaluate takes ckpt=PATH or model=NAME, not both: a checkpoint brings its own net")
+    restored = build.restore(cfg.ckpt, cfg.trust)
+    theirs = restored.config
+    cfg.data = cfg.data or theirs.data
+    cfg.model, cfg.activation, cfg.defense, cfg.choices = (
+        theirs.model,
+        theirs.activation,
+        theirs.defense,
+        theirs.choices,
+    )
+    if cfg.data.shape is not None and list(cfg.data.shape) != list(theirs.data.shape):
+        raise UserError(
+            f"{cfg.ckpt} takes images of shape {list(theirs.data.shape)}, "
+            f"data={cfg.data.name} has {list(cfg.data.shape)}"
+        )
+    return restored.model, cfg

@@ -1,0 +1,78 @@
+"""What a run is about to do, before it does it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
+from rich.table import Table
+
+from hardlight.attacks import FixedBudget
+from hardlight.classifier import parameters
+from hardlight.data import DataModule
+from hardlight.defenses import DefendedNet
+
+
+def announce(
+    cfg: DictConfig,
+    data: DataModule,
+    model: DefendedNet,
+    attacks: Mapping[str, tuple[FixedBudget, ...]],
+    loggers: list[Any],
+) -> None:
+    """On rank 0: the folder with its ``config.yaml``, the plan on the terminal, the configuration to the loggers."""
+    if getattr(rank_zero_only, "rank", 0) != 0:
+        return
+    folder = Path(cfg.paths.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    show(cfg, data, model, attacks)
+    for logger in loggers:
+        logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
+
+
+def show(cfg: DictConfig, data: DataModule, model: DefendedNet, attacks: Mapping[str, tuple[FixedBudget, ...]]) -> None:
+    """Data, model, defenses, attacks, and where fit is to come the steps, device and folder."""
+    sizes = data.sizes
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    shape = "×".join(map(str, cfg.data.shape))
+    parts = [f"{sizes[part]:,} {word}" for part, word in _PARTS.items() if part in sizes]
+    table.add_row("data", f"{cfg.data.name}: {', '.join(parts)} · {shape}, {cfg.data.num_classes} classes")
+    table.add_row("model", f"{cfg.choices.model} · {cfg.choices.activation} · {parameters(model):,} parameters")
+    for name, node in (cfg.defense or {}).items():
+        table.add_row("defense", f"{name}: {_settings(node)}")
+    if not cfg.defense:
+        table.add_row("defense", "none")
+    for name, grid in attacks.items():
+        table.add_row("attack", f"{name} {grid[0].norm} at eps {', '.join(f'{a.eps:.4g}' for a in grid)}")
+    if "train" in sizes:
+        steps = -(-sizes["train"] // data.batch_size)
+        table.add_row("training", f"{cfg.trainer.max_epochs} epochs of {steps} steps · batches of {data.batch_size}")
+    table.add_row("device", _device(cfg))
+    table.add_row("folder", str(cfg.paths.output))
+    Console().print(table)
+
+
+_PARTS = {"train": "to train", "validation": "held out", "test": "to test"}
+
+
+def _settings(node: Any) -> str:
+    parts = []
+    for key, value in node.items():
+        if isinstance(value, DictConfig):
+            parts.append(f"{key} {value.get('_target_', '').rpartition('.')[2]} ({_settings(value)})")
+        elif key not in ("_target_", "label", "seed"):
+            parts.append(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}")
+    return ", ".join(parts)
+
+
+def _device(cfg: DictConfig) -> str:
+    devices = cfg.trainer.devices
+    if cfg.trainer.accelerator == "cpu":
+        return f"cpu, {torch.get_num_threads()} threads" if devices == 1 else f"cpu, {devices} processes"
+    return f"{cfg.trainer.accelerator} · devices {devices}"

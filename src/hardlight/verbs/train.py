@@ -1,0 +1,54 @@
+"""``hardlight train``: train, test under attack, report."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+
+from hardlight import build, config
+from hardlight.callbacks import AttackEvaluation
+from hardlight.verbs import plan, report
+
+
+def run(cfg: DictConfig) -> pd.DataFrame:
+    """Train and test one net; its records are also written to the run's folder."""
+    config.write_choices(cfg)
+    build.check_devices(cfg)
+    source = build.describe_data(cfg)
+    stack = build.defense_stack(cfg)
+    attacks = build.attacks(cfg)
+    n = build.evaluation_n(cfg, attacks)
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    model = build.defended_net(cfg, stack)
+    classifier = build.classifier(cfg, model, config.plain(cfg))
+    data = build.datamodule(cfg, source, stack, n_test=n if isinstance(n, int) else None)
+    folder = Path(cfg.paths.output)
+    evaluation = AttackEvaluation(
+        attacks, run=folder.name, facts=build.facts(cfg), folder=folder, n=n, gallery=cfg.evaluation.gallery
+    )
+    callbacks = build.callbacks(cfg)
+    loggers = build.loggers(cfg)
+    trainer = build.trainer(cfg, [*callbacks.values(), evaluation], loggers)
+
+    data.prepare_data()
+    data.setup("fit")
+    plan.announce(cfg, data, model, attacks, loggers)
+
+    trainer.fit(classifier, datamodule=data, weights_only=True)
+    best = folder / "best.ckpt"
+    if best.is_file():
+        classifier.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
+    else:  # nothing was trained or validated: what is there is the best there is
+        trainer.save_checkpoint(best)
+    trainer.test(classifier, datamodule=data, verbose=False)
+    if trainer.is_global_zero:
+        report.show(folder, evaluation.examples)
+        report.next_command(f"hardlight evaluate ckpt={best} attack.pgd.steps=100 attack.pgd.restarts=5")
+    return evaluation.records
+
+
+def summarise(folder: Path) -> None:
+    """The comparison of a sweep's runs: a table, ``sweep.csv`` and the curves of all."""
+    report.show(folder)
