@@ -1,0 +1,77 @@
+"""``hardlight VERB …``: the verb's Hydra main; the one place that turns an error into a sentence and an exit code."""
+
+import os
+import sys
+import traceback
+
+from hardlight.cli.as_found import as_found
+from hardlight.cli.texts import program_help, verb_help, version
+from hardlight.errors import JobsFailed
+
+GOOD, BUG, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: list[str]) -> int:
+    """One call of the program; leaves the process's state as found, whatever happens. Returns the exit code."""
+    with as_found():
+        try:
+            _dispatch(argv)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader, such as head, has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
+            if isinstance(stop, KeyboardInterrupt) or isinstance(stop.__context__, KeyboardInterrupt):
+                return _fail("interrupted", INTERRUPTED)
+            return stop.code if isinstance(stop.code, int) else BUG if stop.code else GOOD
+        except JobsFailed as error:
+            return _fail(str(error), BUG)
+        except Exception as error:
+            return _told(error)
+    return GOOD
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def _dispatch(argv: list[str]) -> None:
+    if not argv or argv[0] in ("--help", "-h"):
+        print(program_help())
+    elif argv[0] == "--version":
+        print(version())
+    elif argv[0] in ("-sc", "--shell-completion"):
+        from hardlight.cli.completion import complete
+
+        complete(argv)
+    else:
+        from hardlight.cli.arguments import Arguments
+
+        arguments = Arguments.parse(argv)
+        if arguments.help:
+            print(verb_help(arguments.verb, arguments.config_dir))
+        else:
+            from hardlight.cli.launch import launch
+
+            launch(arguments)
+
+
+def _told(error: Exception) -> int:
+    from hardlight.cli.wording import mistake
+
+    sentence = mistake(error)
+    if sentence:
+        return _fail(sentence, MISTAKE)
+    if _is_first_process():
+        traceback.print_exception(error)
+    return _fail(f"a bug, in hardlight or in code given to it: {type(error).__name__}", BUG)
+
+
+def _fail(sentence: str, code: int) -> int:
+    if _is_first_process():
+        print(f"hardlight: {' '.join(sentence.split())}", file=sys.stderr)
+    return code
+
+
+def _is_first_process() -> bool:
+    return os.environ.get("LOCAL_RANK", "0") == "0"

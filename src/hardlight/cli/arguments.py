@@ -1,0 +1,75 @@
+"""The words after the verb, sorted into overrides and Hydra's flags wherever they stand."""
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from hydra._internal.utils import get_args_parser
+
+from hardlight.checks import nearest
+from hardlight.cli.texts import VERBS
+from hardlight.errors import UserError
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """One call: ``search`` are the flags that say where configuration is found, ``flags`` those and all others."""
+
+    verb: str
+    overrides: list[str]
+    flags: list[str]
+    search: list[str]
+    help: bool
+    multirun: bool
+    package: str | None
+    config_name: str
+    config_dir: Path | None
+
+    @classmethod
+    def parse(cls, argv: list[str]) -> "Arguments":
+        """``argv`` begins with the verb; UserError on an unknown verb, an unknown flag, a missing folder."""
+        verb, *words = argv
+        if verb not in VERBS:
+            raise UserError(f"there is no verb {verb!r}{_hint(verb, VERBS)} (verbs: {', '.join(VERBS)})")
+        found = _parse(words)
+        if found.config_path or found.experimental_rerun:
+            raise UserError("hardlight keeps its own conf folder; add yours beside it with --config-dir DIR")
+        folder = None if found.config_dir is None else Path(found.config_dir).absolute()
+        if folder and not folder.is_dir():
+            raise UserError(f"--config-dir {found.config_dir}: there is no folder {folder}")
+        search = [f"--config-dir={folder}"] if folder else []
+        search += [f"--config-name={found.config_name}"] if found.config_name else []
+        switches = ("multirun", "resolve", "run", "hydra_help")
+        flags = [f"--{name.replace('_', '-')}" for name in switches if getattr(found, name)]
+        flags += [f"--{name}={getattr(found, name)}" for name in ("cfg", "package", "info") if getattr(found, name)]
+        return cls(
+            verb=verb,
+            overrides=found.overrides,
+            flags=search + flags,
+            search=search,
+            help=found.help,
+            multirun=found.multirun or "hydra.mode=MULTIRUN" in found.overrides,
+            package=found.package,
+            config_name=found.config_name or verb,
+            config_dir=folder,
+        )
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = get_args_parser()
+    parser.allow_abbrev = False
+    known = [option for action in parser._actions for option in action.option_strings]
+
+    def refuse(message: str) -> NoReturn:
+        unknown = next((word for word in words if word.startswith("-") and word.split("=")[0] not in known), None)
+        raise UserError(f"there is no flag {unknown}{_hint(unknown, known)}" if unknown else message)
+
+    parser.error = refuse  # type: ignore[method-assign]
+    return parser.parse_intermixed_args(words)
+
+
+def _hint(word: str, choices: Iterable[str]) -> str:
+    close = nearest(word, choices)
+    return f"; did you mean {close}?" if close else ""

@@ -1,0 +1,153 @@
+"""Every mistake that can be found without running anything, found before anything is written."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from hardlight.checks import nearest
+from hardlight.cli.arguments import Arguments
+from hardlight.cli.wording import omegaconf_sentence
+from hardlight.config import conf_folder
+from hardlight.errors import UserError
+
+
+def check(arguments: Arguments) -> None:
+    """Composes the configuration, a sweep's with each of its values at least once; UserError if a job could not."""
+    with initialize_config_dir(str(conf_folder()), job_name=arguments.verb, version_base="1.3"):
+        overrides = [_parsed(text) for text in arguments.overrides]
+        for override in overrides:
+            if override.is_sweep_override() and not arguments.multirun:
+                raise UserError(_several(override))
+        for job in _each_value_once(overrides):
+            _check_job(job, arguments)
+
+
+def _parsed(text: str) -> Override:
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    try:
+        return parser.parse_overrides([text])[0]
+    except OverrideParseException as error:
+        if "=" not in text:
+            example = f"ckpt={text}" if "/" in text or text.endswith(".ckpt") else f"{text}=VALUE"
+            raise UserError(f"{text!r} is not a setting: a setting has a name, as in {example}") from error
+        key, value = text.split("=", 1)
+        raise UserError(f"{text!r} cannot be read; if {value} is plain text, quote it twice: '{key}=\"…\"'") from error
+
+
+def _several(override: Override) -> str:
+    text = str(override.input_line)
+    key, _, value = text.partition("=")
+    return f"{text} asks for several runs: add -m for a run each, or write '{key}=[{value}]' for a list"
+
+
+def _each_value_once(overrides: list[Override]) -> Iterator[list[str]]:
+    """The first value of all, then the others of each beside the first of the rest: their sum, not their product."""
+    choices = []
+    for override in overrides:
+        if override.is_discrete_sweep():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        elif not override.is_sweep_override():
+            choices.append([str(override.input_line)])
+    first = [values[0] for values in choices]
+    yield first
+    for at, values in enumerate(choices):
+        for value in values[1:]:
+            yield [*first[:at], value, *first[at + 1 :]]
+
+
+def _check_job(overrides: list[str], arguments: Arguments) -> None:
+    try:
+        cfg = _compose(overrides, arguments)
+    except MissingConfigException as error:
+        raise UserError(_missing_option(error, overrides)) from error
+    except (ConfigCompositionException, HydraException, OmegaConfBaseException) as error:
+        raise UserError(_refused(error, overrides, arguments)) from error
+    if arguments.package and OmegaConf.select(cfg, arguments.package, throw_on_missing=False) is None:
+        hint = _hint(arguments.package, _keys(cfg))
+        raise UserError(f"--package {arguments.package}: there is no such part of the configuration{hint}")
+    if not any(flag.startswith(("--cfg", "--info", "--hydra-help")) for flag in arguments.flags):
+        _check_values(cfg)
+
+
+def _compose(overrides: list[str], arguments: Arguments) -> DictConfig:
+    search = [f"hydra.searchpath=['file://{arguments.config_dir}']"] if arguments.config_dir else []
+    return compose(arguments.config_name, [*search, *overrides], return_hydra_config=True)
+
+
+def _missing_option(error: MissingConfigException, overrides: list[str]) -> str:
+    group, _, option = str(error.missing_cfg_file).rpartition("/")
+    if not group:
+        return f"there is no configuration called {option}"
+    options = sorted(error.options or GlobalHydra.instance().config_loader().get_group_options(group))
+    asked = next((text for text in overrides if re.search(rf"\b{re.escape(option)}\b", text.partition("=")[2])), "")
+    where = f"{asked}: " if asked else ""
+    return f"{where}there is no {group} {option!r}{_hint(option, options)} ({group}: {', '.join(options)})"
+
+
+def _refused(error: Exception, overrides: list[str], arguments: Arguments) -> str:
+    reason = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
+    said = str(error).splitlines()[0]
+    merging = re.match(r"Error merging override (.*)", said)
+    if merging and reason:
+        return f"{merging.group(1)}: {str(reason.msg or reason).splitlines()[0]}"
+    unknown = re.match(r"Could not (?:override|delete|append)[^']*'(.+?)'", said)
+    if unknown and not said.startswith("Could not append"):
+        key = unknown.group(1)
+        hint = _hint(key, _known(key, overrides, arguments))
+        return f"there is no setting {key}{hint} (+{key}=VALUE adds one of your own)"
+    return said
+
+
+def _known(key: str, overrides: list[str], arguments: Arguments) -> list[str]:
+    """Where a key would be looked for: beside it if its parent exists, by its last name, else everywhere."""
+    others = [text for text in overrides if text.lstrip("+~").partition("=")[0] != key]
+    try:
+        keys = list(_keys(_compose(others, arguments)))
+    except HydraException:
+        keys = list(_keys(_compose([], arguments)))
+    parent, _, last = key.rpartition(".")
+    beside = [name for name in keys if name.rpartition(".")[0] == parent]
+    same = [name for name in keys if name.rpartition(".")[2] == last]
+    return same or beside or keys
+
+
+def _keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in map(str, cfg):
+        if prefix or key != "hydra":
+            yield f"{prefix}{key}"
+            value = cfg._get_node(key)
+            if (
+                isinstance(value, DictConfig)
+                and not value._is_none()
+                and not value._is_missing()
+                and not value._is_interpolation()
+            ):
+                yield from _keys(value, f"{prefix}{key}.")
+
+
+def _check_values(cfg: DictConfig) -> None:
+    """Each value can be resolved and none is missing; what a checkpoint fills in later, under a None, may wait."""
+    with read_write(cfg.hydra.runtime), open_dict(cfg.hydra.runtime):
+        cfg.hydra.runtime.output_dir = ""
+    HydraConfig.instance().set_config(cfg)
+    for key in _keys(cfg):
+        try:
+            OmegaConf.select(cfg, key, throw_on_missing=True, throw_on_resolution_failure=True)
+        except OmegaConfBaseException as error:
+            missing = re.search(r"Interpolation key '(\w+)", str(error))
+            if not (missing and missing.group(1) in cfg and cfg[missing.group(1)] is None):
+                raise UserError(omegaconf_sentence(error)) from error
+
+
+def _hint(word: str, choices: Iterable[str]) -> str:
+    close = nearest(word, choices)
+    return f"; did you mean {close}?" if close else ""

@@ -1,0 +1,60 @@
+"""The jobs of one call, one after another, each failure kept from the next."""
+
+import importlib
+import logging
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from hardlight.cli.arguments import Arguments
+from hardlight.cli.as_found import as_found
+from hardlight.cli.relaunch import children_ended, relaunchable
+from hardlight.cli.wording import mistake
+from hardlight.errors import JobsFailed
+
+
+class Jobs:
+    """Runs the verb for each job that Hydra hands it, and remembers how they ended."""
+
+    def __init__(self, arguments: Arguments):
+        self.arguments = arguments
+        self.done = 0
+        self.errors: list[Exception] = []
+        self.sweep_folder: Path | None = None
+
+    def run(self, cfg: DictConfig) -> Any:
+        """One job: what the verb returns, or NaN if it failed, so that a sweep goes on to the next."""
+        hydra = HydraConfig.get()
+        if self.arguments.multirun:
+            self.sweep_folder = Path(hydra.sweep.dir)
+        try:
+            with as_found(), children_ended(), relaunchable(self.arguments):
+                result = self._verb().run(cfg)
+        except Exception as error:
+            logging.getLogger("hardlight").exception("the run failed")
+            self.errors.append(error)
+            if self.arguments.multirun:
+                why = mistake(error) or f"{type(error).__name__}, see {hydra.runtime.output_dir}/log"
+                print(f"hardlight: {' '.join(hydra.overrides.task)} failed: {' '.join(why.split())}", file=sys.stderr)
+            return float("nan")
+        self.done += 1
+        return result
+
+    def summarise(self) -> None:
+        """The comparison of a sweep's runs, also of a sweep that was interrupted."""
+        if self.done and self.sweep_folder and hasattr(self._verb(), "summarise"):
+            self._verb().summarise(self.sweep_folder)
+
+    def raise_if_failed(self) -> None:
+        """The one job's own error, or how many of a sweep's failed."""
+        if self.errors and not self.arguments.multirun:
+            raise self.errors[0]
+        if self.errors:
+            raise JobsFailed(f"{len(self.errors)} of {len(self.errors) + self.done} runs failed")
+
+    def _verb(self) -> ModuleType:
+        return importlib.import_module(f"hardlight.verbs.{self.arguments.verb}")

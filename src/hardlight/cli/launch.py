@@ -1,0 +1,29 @@
+"""Checks a call, then hands it to Hydra, job by job."""
+
+import os
+import sys
+
+import hydra
+
+from hardlight import config
+from hardlight.cli.arguments import Arguments
+from hardlight.cli.as_found import own_hydra
+from hardlight.cli.check import check
+from hardlight.cli.jobs import Jobs
+
+
+def launch(arguments: Arguments) -> None:
+    """Raises the user's mistakes before anything is written, and what a job raised."""
+    config.register()
+    config.Launch.start(arguments.verb, arguments.overrides, arguments.flags)
+    with own_hydra():
+        check(arguments)
+    jobs = Jobs(arguments)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors come out to the caller
+    sys.argv[:] = ["hardlight", *arguments.flags, *arguments.overrides]
+    with own_hydra():
+        try:
+            hydra.main(str(config.conf_folder()), arguments.config_name, version_base="1.3")(jobs.run)()
+        finally:
+            jobs.summarise()
+    jobs.raise_if_failed()

@@ -1,0 +1,44 @@
+"""Errors of Hydra and OmegaConf in one sentence each."""
+
+import re
+from collections.abc import Iterator
+
+from hydra.errors import InstantiationException
+from omegaconf.errors import (
+    InterpolationKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+
+from hardlight.errors import UserError
+
+
+def mistake(error: BaseException) -> str | None:
+    """The user's mistake behind ``error``, in one sentence; None if it is a bug."""
+    for reason in _reasons(error):
+        if isinstance(reason, UserError):
+            return str(reason)
+        if isinstance(reason, InterpolationResolutionError | InterpolationKeyError | MissingMandatoryValue):
+            return omegaconf_sentence(reason)
+        if isinstance(reason, InstantiationException) and isinstance(reason.__cause__, ValueError):
+            key = re.search(r"full_key: (\S+)", str(reason))
+            return f"{key.group(1)}: {reason.__cause__}" if key else str(reason.__cause__)
+    return None
+
+
+def omegaconf_sentence(error: OmegaConfBaseException) -> str:
+    """Which setting it is, and what is wrong with it."""
+    key, said = error.full_key, str(error.msg or error).splitlines()[0]
+    if isinstance(error, MissingMandatoryValue):
+        return f"{key} has no value yet: give {key}=VALUE"
+    missing = re.search(r"Interpolation key '(.+?)' not found", said)
+    if missing:
+        return f"{key} refers to ${{{missing.group(1)}}}, which is not set"
+    return f"{key}: {said}"
+
+
+def _reasons(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
