@@ -17,7 +17,11 @@ class ImageSet:
     images: Tensor
     labels: Tensor
     index: Tensor
-    origin: str = ""
+    origin: str = "the set"
+
+    def __post_init__(self) -> None:
+        if not len(self.images) == len(self.labels) == len(self.index):
+            raise ValueError(f"{self.origin} holds {len(self.images)} images, but {len(self.labels)} labels")
 
     def __len__(self) -> int:
         return len(self.labels)

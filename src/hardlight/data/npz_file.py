@@ -58,7 +58,7 @@ def shape_of(path: Path) -> tuple[int, int, int]:
         raise ValueError(f"labels in {path} must be whole numbers, got {label_type}")
     if len(images) not in (3, 4) or min(images) == 0:
         raise ValueError(f"images in {path} must be (N, H, W) or (N, H, W, C), got {images}")
-    if len(images) == 4 and images[1] < images[3]:
+    if len(images) == 4 and images[1] <= 4 < images[3]:
         raise ValueError(f"images in {path} must be (N, H, W, C), with the channels last, got {images}")
     if labels != images[:1]:
         raise ValueError(f"{path} holds {images[0]} images, but labels of shape {labels}")
@@ -84,4 +84,5 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise ValueError(f"{path} is not a readable npz file: {str(error).splitlines()[0]}") from error
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(f"{path} is not a readable npz file: {reason}") from error

@@ -48,7 +48,10 @@ class StandardSource:
         checks.flag("download", self.download)
 
     def check(self) -> None:
-        if not self._is_there() and not self.download:
+        if self._is_prepared():
+            for part in ("train", "test"):
+                npz_file.shape_of(self._prepared(part))
+        elif not self._is_there() and not self.download:
             raise ValueError(f"{self._absence()}; or let data.source.download=true fetch it")
 
     def prepare(self) -> None:
@@ -79,7 +82,7 @@ class StandardSource:
 
     @property
     def _folder(self) -> Path:
-        return Path(self.folder).expanduser()
+        return Path(self.folder).expanduser().absolute()
 
     def _prepared(self, part: str) -> Path:
         return self._folder / self.name / f"{part}.npz"

@@ -1,7 +1,6 @@
 """A state dict from a file into a net, strictly."""
 
 import pickle
-import zipfile
 from pathlib import Path
 
 import torch
@@ -9,12 +8,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+_NOT_TENSORS = "weights {} must be a readable state dict of tensors alone: save net.state_dict() and use that file"
+
 
 def load_weights(net: nn.Module, path: str | Path) -> None:
     """The tensors of a ``torch.save``d state dict, or of a ``.safetensors`` file, into ``net``, on the CPU.
 
-    Nothing but tensors is unpickled. ValueError names the file and what is wrong with it: not there, not readable,
-    more than tensors inside, or keys and shapes that are not the net's.
+    Nothing but tensors is unpickled. ValueError names the file and what is wrong with it: not there, no
+    readable state dict, or keys and shapes that are not the net's.
     """
     tensors = _read(Path(path))
     own = net.state_dict()
@@ -41,10 +42,8 @@ def _read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(f"weights {path} hold more than tensors: save net.state_dict() and use that file") from error
-    except (RuntimeError, EOFError, OSError, SafetensorError, zipfile.BadZipFile) as error:
-        raise ValueError(f"weights {path} are not a readable state dict file: {str(error).splitlines()[0]}") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, SafetensorError) as error:
+        raise ValueError(_NOT_TENSORS.format(path)) from error
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise ValueError(f"weights {path} are not a state dict: save net.state_dict() and use that file")
+        raise ValueError(_NOT_TENSORS.format(path))
     return tensors
