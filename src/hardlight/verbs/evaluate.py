@@ -11,7 +11,7 @@ from hardlight.callbacks import AttackEvaluation, Progress
 from hardlight.classifier import Classifier
 from hardlight.defenses import DefendedNet, DefenseStack
 from hardlight.errors import UserError
-from hardlight.verbs import plan, report
+from hardlight.verbs import outcome, plan
 
 
 def run(cfg: DictConfig) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     plan.announce(cfg, data, model, attacks, loggers)
     trainer.test(Classifier(model, cfg.data.num_classes, chunk=cfg.chunk), datamodule=data, verbose=False)
     if trainer.is_global_zero:
-        report.show(folder, evaluation.examples)
+        outcome.show(folder, "hardlight train -m 'defense=[],[gda],[at]' activation=relu,brelu", evaluation.examples)
     return evaluation.records
 
 

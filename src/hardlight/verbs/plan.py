@@ -14,6 +14,7 @@ from hardlight.attacks import FixedBudget
 from hardlight.classifier import parameters
 from hardlight.data import DataModule
 from hardlight.defenses import DefendedNet
+from hardlight.verbs import outcome
 
 
 def announce(
@@ -52,9 +53,12 @@ def show(cfg: DictConfig, data: DataModule, model: DefendedNet, attacks: Mapping
         table.add_row("attack", f"{name} {grid[0].norm} at eps {', '.join(f'{a.eps:.4g}' for a in grid)}")
     if "train" in sizes:
         steps = -(-sizes["train"] // data.batch_size)
-        table.add_row("training", f"{cfg.trainer.max_epochs} epochs of {steps} steps · batches of {data.batch_size}")
+        ends = f"{cfg.trainer.max_steps} steps, {steps} an epoch"
+        if cfg.trainer.max_steps == -1:
+            ends = f"{cfg.trainer.max_epochs} epochs of {steps} steps"
+        table.add_row("training", f"{ends} · batches of {data.batch_size}")
     table.add_row("device", _device(cfg))
-    table.add_row("folder", str(cfg.paths.output))
+    table.add_row("folder", outcome.shown(Path(cfg.paths.output)))
     Console().print(table)
 
 

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from hardlight import build, config
 from hardlight.callbacks import AttackEvaluation
-from hardlight.verbs import plan, report
+from hardlight.verbs import outcome, plan
 
 
 def run(cfg: DictConfig) -> pd.DataFrame:
@@ -44,11 +44,14 @@ def run(cfg: DictConfig) -> pd.DataFrame:
         trainer.save_checkpoint(best)
     trainer.test(classifier, datamodule=data, verbose=False)
     if trainer.is_global_zero:
-        report.show(folder, evaluation.examples)
-        report.next_command(f"hardlight evaluate ckpt={best} attack.pgd.steps=100 attack.pgd.restarts=5")
+        stronger = (
+            f"hardlight evaluate ckpt={outcome.shown(best)} 'attack=[pgd]' attack.pgd.steps=100 attack.pgd.restarts=5"
+        )
+        outcome.show(folder, stronger, evaluation.examples)
     return evaluation.records
 
 
 def summarise(folder: Path) -> None:
     """The comparison of a sweep's runs: a table, ``sweep.csv`` and the curves of all."""
-    report.show(folder)
+    ckpt = outcome.shown(max(folder.rglob("best.ckpt")))
+    outcome.show(folder, f"hardlight evaluate ckpt={ckpt} 'attack=[pgd]' attack.pgd.steps=100 attack.pgd.restarts=5")
