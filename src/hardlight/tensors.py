@@ -65,7 +65,7 @@ def steepest(gradient: Tensor, norm: str, eps: float, x: Tensor) -> Tensor:
         room = torch.where(g > 0, 1 - x.flatten(1), x.flatten(1)) * (g != 0)
         order = g.abs().argsort(dim=1, descending=True, stable=True)
         room = room.gather(1, order)
-        spent_before = room.cumsum(1) - room
-        step = torch.minimum(room, (eps - spent_before).clamp_min(0))
+        spent_before = room.cumsum(1, dtype=torch.float64) - room  # many small rooms must not add up to more than eps
+        step = torch.minimum(room, (eps - spent_before).clamp_min(0).to(g.dtype))
         return (torch.zeros_like(g).scatter(1, order, step) * g.sign()).reshape(gradient.shape)
     raise ValueError(f"norm must be one of linf, l2, l1, got {norm!r}")

@@ -15,10 +15,13 @@ class LabelSmoothing(Defense):
     true_label: float = 0.9
 
     def __post_init__(self) -> None:
-        checks.fraction("true_label", self.true_label)
-        if self.true_label == 0:
-            raise ValueError("true_label must be greater than 0, got 0")
+        checks.number("true_label", self.true_label, low=0, high=1, strict_low=True)
 
     def soften(self, target: Tensor) -> Tensor:
-        others = (1 - self.true_label) / (target.shape[1] - 1)
+        classes = target.shape[1]
+        if self.true_label <= 1 / classes:  # the true class would no longer be the likeliest
+            raise ValueError(
+                f"true_label must be greater than 1/{classes} for {classes} classes, got {self.true_label}"
+            )
+        others = (1 - self.true_label) / (classes - 1)
         return others + (self.true_label - others) * target

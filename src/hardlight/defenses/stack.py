@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from hardlight import checks
 from hardlight.defenses.defense import Defense
 
 
@@ -17,6 +18,9 @@ class DefenseStack(Defense):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "defenses", tuple(self.defenses))
+        for defense in self:
+            if not isinstance(defense, Defense):
+                raise ValueError(f"defenses must hold defenses, got {defense!r}")
 
     def __iter__(self) -> Iterator[Defense]:
         return iter(self.defenses)
@@ -56,6 +60,8 @@ class DefendedNet(nn.Module):
 
     def __init__(self, net: nn.Module, defenses: DefenseStack, chunk: int | None = None) -> None:
         super().__init__()
+        if chunk is not None:
+            checks.whole("chunk", chunk, low=1)
         self.net = net
         self.defenses = defenses
         self.chunk = chunk

@@ -23,7 +23,8 @@ class VirtualAdversarialTraining(Defense):
     """loss + weight · mean KL(p(x) ‖ p(x + r)), r the L2 step of length ``eps`` that changes the prediction most.
 
     r comes from ``iterations`` power iterations on the divergence's Hessian, by finite differences of length ``xi``
-    (the paper's 1e-6 rounds to nothing in float32; the direction hardly depends on it). Labels are not used.
+    (the paper's 1e-6 rounds to nothing in float32; the direction hardly depends on it). Labels are not used. p(x) and
+    r are those of eval mode and constants of the loss; p(x + r) is the model's as it trains.
     """
 
     eps: float = 2.1
