@@ -62,7 +62,7 @@ def test_targeted_step_goes_the_other_way(opposed):
 
 
 def test_predicted_label_is_what_it_moves_away_from(opposed):
-    model, x, y, _ = opposed
+    model, x, _, _ = opposed
     predicted = model(x).argmax(1)
     wrong = 1 - predicted
     assert torch.equal(FGSM(eps=0.1, label="predicted")(model, x, wrong), FGSM(eps=0.1)(model, x, predicted))

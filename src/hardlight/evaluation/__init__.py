@@ -1,0 +1,1 @@
+"""Evaluation: the threat model, the rows of results, and what they say together."""
