@@ -1,0 +1,34 @@
+"""The accuracies among the records, ready to be laid out: what tables and curves are both views of."""
+
+import pandas as pd
+
+
+def accuracies(records: pd.DataFrame) -> pd.DataFrame:
+    """The rows of clean ``accuracy`` and of ``robust_accuracy``, the latest of each run, attack, norm, eps and source.
+
+    Raises ``ValueError`` if there are none.
+    """
+    clean = (records["attack"] == "none") & (records["metric"] == "accuracy")
+    attacked = (records["attack"] != "none") & (records["metric"] == "robust_accuracy")
+    rows = records[clean | attacked].drop_duplicates(["run", "attack", "norm", "eps", "source"], keep="last")
+    if rows.empty:
+        raise ValueError("records must hold accuracy or robust_accuracy rows; these hold neither")
+    return rows
+
+
+def sources(records: pd.DataFrame) -> str:
+    """Who the attacks were crafted on, in words."""
+    names = list(dict.fromkeys(records.loc[records["attack"] != "none", "source"]))
+    words = [f"black-box, crafted on {name}" for name in names if name != "self"]
+    return " and ".join((["white-box"] if "self" in names else []) + words)
+
+
+def subject(records: pd.DataFrame) -> str:
+    """The data and nets the records are about: "mnist · cnn"."""
+    return " · ".join("/".join(records[fact].astype(str).unique()) for fact in ("data", "model"))
+
+
+def counts(n: pd.Series) -> str:
+    """One count or the span of several: "1,000–10,000"."""
+    low, high = f"{n.min():,}", f"{n.max():,}"
+    return low if low == high else f"{low}–{high}"
