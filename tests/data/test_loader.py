@@ -94,9 +94,9 @@ def test_resuming_gives_the_remaining_batches(done):
     loader = BatchLoader(image_set(20), 4, shuffle=True, seed=4)
     loader.set_epoch(2)
     whole = indices(loader)
+    loader = BatchLoader(image_set(20), 4, shuffle=True, seed=4)
     loader.set_epoch(2)
     batches = iter(loader)
-    loader.position = (2, -1)
     for number in range(done):
         next(batches)
         assert loader.position == (2, number)
@@ -109,6 +109,7 @@ def test_resuming_gives_the_remaining_batches(done):
     resumed.set_epoch(2)
     assert len(resumed) == 5
     assert indices(resumed) == whole[done:]
+    assert indices(resumed) == whole
     resumed.set_epoch(3)
     loader.set_epoch(3)
     assert indices(resumed) == indices(loader)

@@ -43,6 +43,12 @@ def test_grey_and_colour_bytes(tmp_path):
     assert grey.read("train").labels.dtype == torch.int64
 
 
+def test_many_channels(tmp_path):
+    source = written(tmp_path, {"images": pixels(4, 5, 6, 8), "labels": LABELS})
+    assert source.describe() == ((8, 5, 6), 4)
+    assert source.read("train").shape == (8, 5, 6)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_floats(tmp_path, dtype):
     images = (pixels(4, 5, 6) / 255).astype(dtype)
