@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import rows_opposed
+from linear_oracle import rows_opposed
 from scipy.optimize import linprog
 
 from hardlight.attacks import FGSM

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import Linear, at_distance, rows_opposed, rows_with_blocks
+from linear_oracle import Linear, at_distance, rows_opposed, rows_with_blocks
 
 from hardlight.attacks import FGSM, PGD, RandomFGSM
 

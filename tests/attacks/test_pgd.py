@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import rows_opposed, rows_with_blocks
+from linear_oracle import rows_opposed, rows_with_blocks
 
 from hardlight.attacks import FGSM, PGD
 from hardlight.attacks.goal import LOSSES

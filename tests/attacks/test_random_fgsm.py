@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import rows_opposed
+from linear_oracle import rows_opposed
 
 from hardlight.attacks import RandomFGSM
 
