@@ -11,9 +11,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torchmetrics.classification import MulticlassAccuracy
 
 from hardlight.attacks import Attack
-from hardlight.data import Batch
 from hardlight.defenses import DefendedNet
 from hardlight.metrics import RobustAccuracy
+
+Batch = tuple[Tensor, Tensor, Tensor]  # x (N, C, H, W), y (N,), index (N,)
 
 CPU_CHUNK = 128  # images: what the caches of the CPUs measured like best
 
@@ -61,25 +62,28 @@ class Classifier(pl.LightningModule):
         return logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        x, y, _ = batch
         defenses = self.model.defenses
-        target = defenses.soften(one_hot(batch.y, self.num_classes).to(batch.x.dtype))
-        loss = cross_entropy(self.model(batch.x), target)
-        loss = defenses.harden(loss, self.model, batch.x, target)
+        target = defenses.soften(one_hot(y, self.num_classes).to(x.dtype))
+        loss = cross_entropy(self.model(x), target)
+        loss = defenses.harden(loss, self.model, x, target)
         self.log("train/loss", loss, on_step=True, on_epoch=False)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        logits = self.model(batch.x)
-        self.val_accuracy(logits, batch.y)
+        x, y, index = batch
+        logits = self.model(x)
+        self.val_accuracy(logits, y)
         self.log("val/accuracy", self.val_accuracy, on_step=False, on_epoch=True)
         if self.attack is not None:
-            x_adv = self.attack(self.model, batch.x, batch.y, index=batch.index)
-            self.val_robust_accuracy(logits.argmax(1), self.model(x_adv).argmax(1), batch.y)
+            x_adv = self.attack(self.model, x, y, index=index)
+            self.val_robust_accuracy(logits.argmax(1), self.model(x_adv).argmax(1), y)
             self.log("val/robust_accuracy", self.val_robust_accuracy, on_step=False, on_epoch=True)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        logits: Tensor = self.model(batch.x)
-        self.test_accuracy(logits, batch.y)
+        x, y, _ = batch
+        logits: Tensor = self.model(x)
+        self.test_accuracy(logits, y)
         self.log("test/accuracy", self.test_accuracy, on_step=False, on_epoch=True)
         return logits
 
