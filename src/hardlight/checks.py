@@ -14,11 +14,9 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
 
 def number(field: str, value: Any, *, low: float = -math.inf, high: float = math.inf, strict_low: bool = False) -> None:
     """A finite number in [low, high], or in (low, high] if ``strict_low``."""
-    right = _range(low, high, strict_low)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{field} must be a number{right}, got {value!r}")
-    if value > high or value < low or (strict_low and value == low):
-        raise ValueError(f"{field} must be{right}, got {value!r}")
+    finite = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not finite or not low <= value <= high or (strict_low and value == low):
+        raise ValueError(f"{field} must be a number{_range(low, high, strict_low)}, got {value!r}")
 
 
 def positive(field: str, value: Any) -> None:
@@ -63,4 +61,6 @@ def _range(low: float, high: float, strict_low: bool) -> str:
         return ""
     if high == math.inf:
         return f" greater than {low:g}" if strict_low else f" of at least {low:g}"
+    if low == -math.inf:
+        return f" of at most {high:g}"
     return f" from {low:g} to {high:g}" + (f", {low:g} excluded" if strict_low else "")

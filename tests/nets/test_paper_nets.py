@@ -126,8 +126,8 @@ def test_keras_initialisation(net):
         (lambda: CNN(MNIST, 1), "num_classes must be a whole number of at least 2"),
         (lambda: ResNet(MNIST, 10, middle_kernel=2), "middle_kernel must be odd"),
         (lambda: CifarCNN(CIFAR10, 10, padding="sam"), "did you mean same"),
-        (lambda: CifarCNN(CIFAR10, 10, dropout=2), "dropout must be from 0 to 1"),
-        (lambda: BoundedReLU(0), "t must be greater than 0"),
+        (lambda: CifarCNN(CIFAR10, 10, dropout=2), "dropout must be a number from 0 to 1"),
+        (lambda: BoundedReLU(0), "t must be a number greater than 0"),
     ],
 )
 def test_what_cannot_be_is_refused(make, sentence):

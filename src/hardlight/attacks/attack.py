@@ -76,17 +76,6 @@ class Attack(ABC):
         """The attack itself, on a model that is attackable and samples that may be kept or overwritten."""
 
 
-def _check(x: Tensor, **labels: Tensor) -> None:
-    if x.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"pixels must be float32 or float64, got {x.dtype}")
-    if len(x) and not (x.amin() >= 0 and x.amax() <= 1):
-        raise ValueError("pixels must be finite and in [0, 1]; make normalisation the model's first layer")
-    for field, values in labels.items():
-        if values.shape != x.shape[:1] or values.is_floating_point():
-            got = f"{tuple(values.shape)} {values.dtype}"
-            raise ValueError(f"{field} must hold a whole number for each image, shape ({len(x)},), got {got}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class FixedBudget(Attack):
     """An attack that stays within ``eps`` of the image in ``norm`` and does there the worst it can.
@@ -103,3 +92,14 @@ class FixedBudget(Attack):
         super().__post_init__()
         checks.positive("eps", self.eps)
         checks.one_of("norm", self.norm, self.norms)
+
+
+def _check(x: Tensor, **labels: Tensor) -> None:
+    if x.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"pixels must be float32 or float64, got {x.dtype}")
+    if len(x) and not (x.amin() >= 0 and x.amax() <= 1):
+        raise ValueError("pixels must be finite and in [0, 1]; make normalisation the model's first layer")
+    for field, values in labels.items():
+        if values.shape != x.shape[:1] or values.is_floating_point():
+            got = f"{tuple(values.shape)} {values.dtype}"
+            raise ValueError(f"{field} must hold a whole number for each image, shape ({len(x)},), got {got}")

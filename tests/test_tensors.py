@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+
+from hardlight.tensors import NORMS, clamp, norms, per_sample, project, steepest, unit
+
+
+@pytest.fixture
+def delta():
+    return torch.randn(6, 3, 2, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+@pytest.mark.parametrize(("norm", "order"), [("linf", np.inf), ("l2", 2), ("l1", 1), ("l0", 0)])
+def test_norms_are_numpys_sample_by_sample(delta, norm, order):
+    delta[:, 0] = 0
+    expected = [np.linalg.norm(sample.numpy().ravel(), order) for sample in delta]
+    assert norms(delta, norm).numpy() == pytest.approx(expected, rel=1e-12)
+
+
+def test_every_norm_is_known_and_no_other():
+    for norm in NORMS:
+        norms(torch.ones(1, 2), norm)
+    for call in (norms, lambda d, n: project(d, n, 1.0), lambda d, n: steepest(d, n, 1.0, d)):
+        with pytest.raises(ValueError, match="l3"):
+            call(torch.ones(1, 2), "l3")
+    with pytest.raises(ValueError, match="linf and l2"):
+        project(torch.ones(1, 2), "l1", 1.0)
+
+
+def test_per_sample_broadcasts(delta):
+    factors = torch.arange(6.0).double()
+    assert torch.equal((delta * per_sample(factors, delta))[4], delta[4] * 4)
+
+
+def test_clamp():
+    assert clamp(torch.tensor([-0.1, 0.0, 0.3, 1.0, 1.1])).tolist() == pytest.approx([0, 0, 0.3, 1, 1])
+
+
+class TestUnit:
+    @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+    @pytest.mark.parametrize("scale", [1e-300, 1e-30, 1.0, 1e30, 1e300])
+    def test_norm_one_and_the_same_direction_at_any_scale(self, delta, norm, scale):
+        scaled = unit(delta * scale, norm)
+        torch.testing.assert_close(norms(scaled, norm), torch.ones(6, dtype=torch.float64))
+        assert torch.cosine_similarity(scaled.flatten(1), delta.flatten(1)).min() > 1 - 1e-12
+
+    @pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e30])
+    def test_tiny_and_huge_float32(self, scale):
+        torch.testing.assert_close(unit(torch.full((1, 4), scale), "l2"), torch.full((1, 4), 0.5))
+
+    @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+    def test_zero_stays_zero_beside_others(self, delta, norm):
+        delta[2] = 0
+        scaled = unit(delta, norm)
+        assert scaled[2].abs().max() == 0
+        assert scaled.isfinite().all()
+
+
+class TestProject:
+    @pytest.mark.parametrize("norm", ["linf", "l2"])
+    @pytest.mark.parametrize("eps", [0.05, 0.7, 2.0, 1e3])
+    def test_is_the_nearest_point_of_the_ball(self, delta, norm, eps):
+        projected = project(delta, norm, eps)
+        assert (norms(projected, norm) <= eps * (1 + 1e-12)).all()
+        for sample, found in zip(delta.flatten(1).numpy(), projected.flatten(1).numpy(), strict=True):
+            inside = {"type": "ineq", "fun": lambda d: eps**2 - d @ d}
+            settings = {"bounds": [(-eps, eps)] * 12} if norm == "linf" else {"constraints": inside}
+            best = minimize(lambda d, s=sample: (d - s) @ (d - s), np.zeros(12), **settings)
+            assert best.success
+            distance = ((found - sample) @ (found - sample)).item()
+            assert distance == pytest.approx(best.fun, rel=1e-4, abs=1e-5)
+
+    @pytest.mark.parametrize("norm", ["linf", "l2"])
+    def test_leaves_what_is_inside(self, delta, norm):
+        assert torch.equal(project(delta, norm, 100.0), delta)
+        assert torch.equal(project(torch.zeros(2, 3), norm, 0.1), torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_no_point_of_the_ball_does_better_than_the_steepest_step(delta, norm):
+    x = torch.full_like(delta, 0.5)
+    step = steepest(delta, norm, 0.4, x)
+    gain = (step * delta).flatten(1).sum(1)
+    torch.testing.assert_close(norms(step, norm), torch.full((6,), 0.4, dtype=torch.float64))
+    for seed in range(1, 200):
+        other = torch.randn(delta.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        assert ((0.4 * unit(other, norm) * delta).flatten(1).sum(1) < gain).all()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_no_gradient_no_step(norm):
+    x = torch.full((2, 1, 2, 2), 0.5)
+    assert torch.equal(steepest(torch.zeros_like(x), norm, 0.3, x), torch.zeros_like(x))
+
+
+def test_l1_passes_over_pixels_without_room_and_without_gradient():
+    x = torch.tensor([[1.0, 0.9, 0.5, 0.2]])
+    gradient = torch.tensor([[3.0, 2.0, -1.0, 0.0]])
+    step = steepest(gradient, "l1", 0.3, x)
+    torch.testing.assert_close(step, torch.tensor([[0.0, 0.1, -0.2, 0.0]]))
+    torch.testing.assert_close(steepest(gradient, "l1", 9.0, x), torch.tensor([[0.0, 0.1, -0.5, 0.0]]))
