@@ -36,6 +36,11 @@ class Arguments:
         found = _parse(words)
         if found.config_path or found.experimental_rerun:
             raise UserError("hardlight keeps its own conf folder; add yours beside it with --config-dir DIR")
+        modes = [f"--{name}" for name in ("run", "multirun", "cfg", "info") if getattr(found, name)]
+        if len(modes) > 1:
+            raise UserError(f"{' and '.join(modes)} do not go together")
+        if found.resolve and not found.cfg:
+            raise UserError("--resolve goes with --cfg, as in --cfg job --resolve")
         folder = None if found.config_dir is None else Path(found.config_dir).absolute()
         if folder and not folder.is_dir():
             raise UserError(f"--config-dir {found.config_dir}: there is no folder {folder}")

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, QuotedString
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
@@ -24,6 +25,9 @@ def check(arguments: Arguments) -> None:
     with initialize_config_dir(str(conf_folder()), job_name=arguments.verb, version_base="1.3"):
         overrides = [_parsed(text) for text in arguments.overrides]
         for override in overrides:
+            if _is_no_option(override):
+                options = ", ".join(_options(override.key_or_group))
+                raise UserError(f"{override.input_line}: {override.key_or_group} takes one of its options ({options})")
             if override.is_sweep_override() and not arguments.multirun:
                 raise UserError(_several(override))
         for job in _each_value_once(overrides):
@@ -31,6 +35,8 @@ def check(arguments: Arguments) -> None:
 
 
 def _parsed(text: str) -> Override:
+    if text.startswith("="):
+        raise UserError(f"{text!r} has no name before the =")
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     try:
         return parser.parse_overrides([text])[0]
@@ -40,6 +46,17 @@ def _parsed(text: str) -> Override:
             raise UserError(f"{text!r} is not a setting: a setting has a name, as in {example}") from error
         key, value = text.split("=", 1)
         raise UserError(f"{text!r} cannot be read; if {value} is plain text, quote it twice: '{key}=\"…\"'") from error
+
+
+def _options(group: str) -> list[str]:
+    return sorted(GlobalHydra.instance().config_loader().get_group_options(group))
+
+
+def _is_no_option(override: Override) -> bool:
+    plain = not (override.is_delete() or override.is_sweep_override())
+    return (
+        plain and not isinstance(override.value(), str | list | QuotedString) and bool(_options(override.key_or_group))
+    )
 
 
 def _several(override: Override) -> str:
@@ -53,8 +70,7 @@ def _each_value_once(overrides: list[Override]) -> Iterator[list[str]]:
     choices = []
     for override in overrides:
         if override.is_discrete_sweep():
-            key = override.get_key_element()
-            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+            choices.append(_unlike(override))
         elif not override.is_sweep_override():
             choices.append([str(override.input_line)])
     first = [values[0] for values in choices]
@@ -62,6 +78,18 @@ def _each_value_once(overrides: list[Override]) -> Iterator[list[str]]:
     for at, values in enumerate(choices):
         for value in values[1:]:
             yield [*first[:at], value, *first[at + 1 :]]
+
+
+def _unlike(override: Override) -> list[str]:
+    """A sweep's overrides, of numbers only one of a kind: they are accepted or refused together."""
+    found, kinds = [], set()
+    for value in override.sweep_string_iterator():
+        text = f"{override.get_key_element()}={value}"
+        kind = type(_parsed(text).value())
+        if kind not in kinds or kind not in (int, float):
+            found.append(text)
+        kinds.add(kind)
+    return found
 
 
 def _check_job(overrides: list[str], arguments: Arguments) -> None:
@@ -87,7 +115,7 @@ def _missing_option(error: MissingConfigException, overrides: list[str]) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
     if not group:
         return f"there is no configuration called {option}"
-    options = sorted(error.options or GlobalHydra.instance().config_loader().get_group_options(group))
+    options = sorted(error.options or _options(group))
     asked = next((text for text in overrides if re.search(rf"\b{re.escape(option)}\b", text.partition("=")[2])), "")
     where = f"{asked}: " if asked else ""
     return f"{where}there is no {group} {option!r}{_hint(option, options)} ({group}: {', '.join(options)})"
@@ -99,25 +127,39 @@ def _refused(error: Exception, overrides: list[str], arguments: Arguments) -> st
     merging = re.match(r"Error merging override (.*)", said)
     if merging and reason:
         return f"{merging.group(1)}: {str(reason.msg or reason).splitlines()[0]}"
-    unknown = re.match(r"Could not (?:override|delete|append)[^']*'(.+?)'", said)
-    if unknown and not said.startswith("Could not append"):
-        key = unknown.group(1)
-        hint = _hint(key, _known(key, overrides, arguments))
-        return f"there is no setting {key}{hint} (+{key}=VALUE adds one of your own)"
+    unknown = re.match(r"Could not (?:override|delete from config)\W+(\S+?)'?\.(?:$| )", said)
+    if unknown:
+        return _unknown(unknown.group(1), overrides, arguments)
     return said
 
 
-def _known(key: str, overrides: list[str], arguments: Arguments) -> list[str]:
-    """Where a key would be looked for: beside it if its parent exists, by its last name, else everywhere."""
+def _unknown(key: str, overrides: list[str], arguments: Arguments) -> str:
     others = [text for text in overrides if text.lstrip("+~").partition("=")[0] != key]
     try:
-        keys = list(_keys(_compose(others, arguments)))
+        cfg = _compose(others, arguments)
     except HydraException:
-        keys = list(_keys(_compose([], arguments)))
+        cfg = _compose([], arguments)
+    keys = list(_keys(cfg))
+    group, _, rest = key.partition(".")
+    option, options = rest.partition(".")[0], _options(group)
+    if rest and cfg.get(group) is None and options:
+        return f"there is no setting {key}: no {group} is chosen ({group}: {', '.join(options)})"
+    if option in options and f"{group}.{option}" not in keys:
+        return f"there is no setting {key}: {option} is not chosen, as in '{group}=[{option}]'"
+    close = _nearest_key(key, keys)
+    return f"there is no setting {key}" + (f"; did you mean {close}?" if close else "")
+
+
+def _nearest_key(key: str, keys: list[str]) -> str | None:
+    """Beside it if its parent exists; else one of the same last name, at the top, or anywhere."""
     parent, _, last = key.rpartition(".")
-    beside = [name for name in keys if name.rpartition(".")[0] == parent]
-    same = [name for name in keys if name.rpartition(".")[2] == last]
-    return same or beside or keys
+    beside = [name for name in keys if parent and name.rpartition(".")[0] == parent]
+    top = get_close_matches(key, [name for name in keys if "." not in name], n=1, cutoff=0.7)
+    by_name = {name.rpartition(".")[2]: name for name in reversed(beside or keys)}
+    if top and last not in by_name:
+        return top[0]
+    close = nearest(last, by_name)
+    return by_name[close] if close else None
 
 
 def _keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:

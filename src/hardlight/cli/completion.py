@@ -22,10 +22,10 @@ def complete(argv: list[str]) -> None:
             begun = words[1] if len(words) == 2 else ""
             print(" ".join(name for name in VERBS if name.startswith(begun)))
             return
-        program, verb, rest = (line.lstrip().split(maxsplit=2) + [""])[:3]
+        program, verb, *rest = line.split(maxsplit=2)
         if verb not in VERBS:
             return
-        os.environ["COMP_LINE"] = f"{program} {rest}"
+        os.environ["COMP_LINE"] = " ".join([program, *rest]) if rest else f"{program} "
     sys.argv[:] = ["hardlight", *argv]
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with own_hydra():

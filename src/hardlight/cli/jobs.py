@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -35,10 +36,14 @@ class Jobs:
             with as_found(), children_ended(), relaunchable(self.arguments):
                 result = self._verb().run(cfg)
         except Exception as error:
-            logging.getLogger("hardlight").exception("the run failed")
             self.errors.append(error)
+            why = mistake(error)
+            if why and not self.arguments.multirun:
+                _leave_no_trace(Path(hydra.runtime.output_dir))
+                return float("nan")
+            logging.getLogger("hardlight").exception("the run failed")
             if self.arguments.multirun:
-                why = mistake(error) or f"{type(error).__name__}, see {hydra.runtime.output_dir}/log"
+                why = why or f"{type(error).__name__}, see {hydra.runtime.output_dir}/log"
                 print(f"hardlight: {' '.join(hydra.overrides.task)} failed: {' '.join(why.split())}", file=sys.stderr)
             return float("nan")
         self.done += 1
@@ -58,3 +63,12 @@ class Jobs:
 
     def _verb(self) -> ModuleType:
         return importlib.import_module(f"hardlight.verbs.{self.arguments.verb}")
+
+
+def _leave_no_trace(folder: Path) -> None:
+    """Removes the folder that Hydra made for a run that was refused, if nothing else has been written to it."""
+    if {each.name for each in folder.iterdir()} <= {".hydra", "log"}:
+        shutil.rmtree(folder)
+        for parent in folder.parents[:2]:
+            if parent != Path.cwd() and not any(parent.iterdir()):
+                parent.rmdir()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from hydra.errors import InstantiationException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import (
     InterpolationKeyError,
     InterpolationResolutionError,
@@ -24,6 +24,8 @@ def mistake(error: BaseException) -> str | None:
         if isinstance(reason, InstantiationException) and isinstance(reason.__cause__, ValueError):
             key = re.search(r"full_key: (\S+)", str(reason))
             return f"{key.group(1)}: {reason.__cause__}" if key else str(reason.__cause__)
+        if isinstance(reason, HydraException) and not isinstance(reason, InstantiationException):
+            return str(reason).splitlines()[0]
     return None
 
 

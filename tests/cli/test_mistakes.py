@@ -1,0 +1,62 @@
+"""Every mistake is told in one sentence with what would be right, and leaves nothing behind."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from hardlight.cli import main
+
+SAID = {
+    "trian": "no verb 'trian'; did you mean train?",
+    "--nonsense": "no verb '--nonsense'",
+    "train --multirn": "no flag --multirn; did you mean --multirun?",
+    "train --cfg jub": "invalid choice: 'jub'",
+    "train --resolve": "--resolve goes with --cfg",
+    "train -m --cfg job": "--multirun and --cfg do not go together",
+    "train --config-dir nowhere": "--config-dir nowhere: there is no folder",
+    "train --config-path x": "--config-dir",
+    "train --config-name other": "no configuration called other",
+    "train --cfg job --package trainr": "did you mean trainer?",
+    "train seed": "'seed' is not a setting: a setting has a name, as in seed=VALUE",
+    "evaluate some/best.ckpt": "as in ckpt=some/best.ckpt",
+    "train =3": "'=3' has no name",
+    "train 'seed=['": "'seed=[' cannot be read",
+    "train 'name=a b(c'": "quote it twice",
+    "train model=cn": "model=cn: there is no model 'cn'; did you mean cnn?",
+    "train model=null": "model takes one of its options (",
+    "train trainer=3": "trainer takes one of its options (",
+    "train 'defense=[gdaa]'": "there is no defense 'gdaa'; did you mean gda?",
+    "train defense=gdaa": "there is no defense 'gdaa'; did you mean gda?",
+    "train -m 'defense=[],[gda],[ga]'": "defense=[ga]: there is no defense 'ga'; did you mean gda?",
+    "train 'defense=[at]' attack@defense.at.attack=pgdd": "there is no attack 'pgdd'; did you mean pgd?",
+    "train experiment=nothing_like_it": "there is no experiment 'nothing_like_it'",
+    "train modle=cnn": "no setting modle; did you mean model?",
+    "train trainer.max_epoch=3": "no setting trainer.max_epoch; did you mean trainer.max_epochs?",
+    "train -m seed=0,1 trainer.max_epoch=3": "did you mean trainer.max_epochs?",
+    "train lr=0.1": "did you mean optimizer.lr?",
+    "train trainr.max_epochs=3": "did you mean trainer.max_epochs?",
+    "train defense.gda.sigma=0.1": "gda is not chosen, as in 'defense=[gda]'",
+    "evaluate data.batch_size=3": "no data is chosen",
+    "train ~foo": "'foo' does not exist",
+    "train seed=abc": "seed=abc: Value 'abc'",
+    "train -m seed=0,abc": "seed=abc: Value 'abc'",
+    "train evaluation.gallery=few": "evaluation.gallery=few: Value 'few'",
+    "train seed=0,1": "seed=0,1 asks for several runs: add -m",
+    "train defense=gda,ls": "or write 'defense=[gda,ls]' for a list",
+    "train model=python": "model.path has no value yet: give model.path=VALUE",
+    "train 'seed=${nowhere}'": "refers to ${nowhere}, which is not set",
+    "train 'name=${oc.env:HARDLIGHT_NOT_SET}'": "HARDLIGHT_NOT_SET",
+    "train hydra/launcher=jobs": "no hydra/launcher 'jobs'",
+}
+
+
+@pytest.mark.parametrize("line", SAID)
+def test_one_sentence(line: str, capsys: pytest.CaptureFixture[str], empty_folder: Path) -> None:
+    assert main(shlex.split(line)) == 2
+    out, err = capsys.readouterr()
+    assert SAID[line] in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert out == ""
+    assert list(empty_folder.iterdir()) == []
