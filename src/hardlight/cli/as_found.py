@@ -18,6 +18,7 @@ def as_found() -> Iterator[None]:
         try:
             yield
         finally:
+            logging.captureWarnings(False)
             sys.argv[:] = argv
             os.environ.clear()
             os.environ.update(environment)

@@ -34,6 +34,7 @@ class Jobs:
             self.sweep_folder = Path(hydra.sweep.dir)
         try:
             with as_found(), children_ended(), relaunchable(self.arguments):
+                logging.captureWarnings(True)  # Lightning's many go to the run's log
                 result = self._verb().run(cfg)
         except Exception as error:
             self.errors.append(error)
