@@ -79,7 +79,7 @@ class Broken(nn.Module):
         if self.how == "nan":
             return self.net(x) * torch.nan
         if self.how == "infinite gradient":
-            return self.net((x - x.detach()).abs().sqrt())
+            return self.net(x.sqrt())  # of pixels that are 0
         raise AssertionError(self.how)
 
 
