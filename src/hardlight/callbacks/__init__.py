@@ -3,5 +3,7 @@
 from hardlight.callbacks.attack_evaluation import AttackEvaluation, Example
 from hardlight.callbacks.epoch_time import EpochTime
 from hardlight.callbacks.progress import Progress
+from hardlight.callbacks.tracking import tracked
+from hardlight.callbacks.wandb_run import WandbRun
 
-__all__ = ["AttackEvaluation", "EpochTime", "Example", "Progress"]
+__all__ = ["AttackEvaluation", "EpochTime", "Example", "Progress", "WandbRun", "tracked"]
