@@ -97,10 +97,12 @@ def test_a_configuration_folder_of_the_users_own(tiny: list[str], empty_folder: 
     assert "mine" in (folder / "records.csv").read_text()
 
 
-def test_two_processes_alone_and_in_a_sweep(tiny: list[str], empty_folder: Path) -> None:
+def test_two_processes_that_fail_in_training_do_not_end_the_sweep(
+    tiny: list[str], empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = process_state()
-    assert main(["train", "-m", *tiny, "trainer=ddp_cpu", "seed=0,1"]) == 0
+    monitored = "callbacks.early_stopping.monitor=val/nothing,val/accuracy"
+    assert main(["train", "-m", *tiny, "trainer=ddp_cpu", "callbacks=early_stopping", monitored]) == 1
     assert process_state() == before
-    assert len(folders(empty_folder)) == 2
-    assert main(["train", *tiny, "trainer=ddp_cpu"]) == 0
-    assert len(folders(empty_folder)) == 3
+    assert [folder.name[0] for folder in folders(empty_folder)] == ["1"]
+    assert capsys.readouterr().err.rstrip().endswith("hardlight: 1 of 2 runs failed")
