@@ -184,13 +184,18 @@ def test_a_run_a_job_finished_in_every_case(tmp_path):
 
 def breaks_import(monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
+    return []
 
 
 def breaks_init(monkeypatch):
+    calls = []
+
     def fails(**settings):
+        calls.append(settings)
         raise OSError("no space left\nat all")
 
     monkeypatch.setattr("wandb.init", fails)
+    return calls
 
 
 def breaks_the_second_log(monkeypatch):
@@ -203,12 +208,14 @@ def breaks_the_second_log(monkeypatch):
         log(self, *args, **kwargs)
 
     monkeypatch.setattr(wandb.Run, "log", fails)
+    return calls
 
 
-@pytest.mark.parametrize("breaks", [breaks_import, breaks_init, breaks_the_second_log])
-def test_a_fault_costs_a_sentence_and_nothing_else(breaks, tmp_path, monkeypatch, capfd):
-    breaks(monkeypatch)
+@pytest.mark.parametrize(("breaks", "attempts"), [(breaks_import, 0), (breaks_init, 1), (breaks_the_second_log, 2)])
+def test_a_fault_costs_a_sentence_and_nothing_else(breaks, attempts, tmp_path, monkeypatch, capfd):
+    calls = breaks(monkeypatch)
     evaluation = train(tmp_path / "run")
+    assert len(calls) == attempts
     assert len(evaluation.records) > 10
     said = [line for line in capfd.readouterr().err.splitlines() if "W&B failed" in line]
     assert len(said) == 1
