@@ -74,6 +74,8 @@ def attacks(cfg: DictConfig) -> dict[str, tuple[FixedBudget, ...]]:
 
 def describe_data(cfg: DictConfig) -> Any:
     """The data's source, checked to be there; fills in the shape and classes of a set that brings its own."""
+    if cfg.data is None:
+        raise UserError("data must be chosen: data=NAME")
     source = made(cfg.data.source, "data")
     try:
         source.check()
@@ -95,8 +97,19 @@ def datamodule(cfg: DictConfig, source: Any, stack: DefenseStack, *, n_test: int
         raise UserError(f"data.{_sentence(error)}") from error
 
 
+def read(data: DataModule, stage: str) -> None:
+    """Downloads and reads what ``stage`` needs, now, so that faults show before anything is trained."""
+    try:
+        data.prepare_data()
+        data.setup(stage)
+    except ValueError as error:
+        raise UserError(f"data: {_sentence(error)}") from error
+
+
 def defended_net(cfg: DictConfig, stack: DefenseStack) -> DefendedNet:
     """The net behind its defenses, shown to fit the data by one forward pass."""
+    if cfg.model is None:
+        raise UserError("model must be chosen: model=NAME")
     net = made(cfg.model, "model")
     if not isinstance(net, nn.Module):
         raise UserError(f"model must make an nn.Module, got {type(net).__name__}")
@@ -142,7 +155,7 @@ def _made_for_later(node: DictConfig, where: str, trial: Any) -> Any:
             continue
         for number in value if isinstance(value, ListConfig) else [value]:
             if isinstance(number, str) or (isinstance(number, float) and not math.isfinite(number)):
-                raise UserError(f"{where}.{key} must be a finite number, got {number!r}")
+                raise UserError(f"{where}.{key!s} must be a finite number, got {number!r}")
     partial = made(node, where)
     try:
         partial(trial)
@@ -157,7 +170,7 @@ def evaluation_n(cfg: DictConfig, names: Mapping[str, Any]) -> int | dict[str, i
     if isinstance(n, DictConfig):
         for name, value in n.items():
             _checked("evaluation.n", checks.one_of, str(name), choices=list(names))
-            _checked(f"evaluation.n.{name}", checks.whole, value, low=1)
+            _checked(f"evaluation.n.{name!s}", checks.whole, value, low=1)
         return {str(name): value for name, value in n.items()}
     if n is not None:
         _checked("evaluation.n", checks.whole, n, low=1)
@@ -186,7 +199,10 @@ def facts(cfg: DictConfig) -> dict[str, Any]:
 
 def callbacks(cfg: DictConfig) -> dict[str, pl.Callback]:
     """Lightning's and our callbacks, by name."""
-    return {str(name): made(node, f"callbacks.{name}") for name, node in cfg.callbacks.items() if node is not None}
+    nodes = {str(name): node for name, node in (cfg.callbacks or {}).items() if node is not None}
+    if not cfg.trainer.enable_progress_bar:
+        nodes.pop("progress", None)  # Lightning refuses a bar that it is told to leave out
+    return {name: made(node, f"callbacks.{name}") for name, node in nodes.items()}
 
 
 def loggers(cfg: DictConfig) -> list[Any]:

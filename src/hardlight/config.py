@@ -82,7 +82,8 @@ def slug(text: Any) -> str:
     """``text`` (a list is joined by +) in letters, digits, ``. _ + -`` alone, so that it can be pasted anywhere."""
     if isinstance(text, list | tuple | ListConfig):
         text = "+".join(map(str, text))
-    return re.sub(r"[^A-Za-z0-9._+]+", "-", str(text)).strip("-")[:80].strip("-")
+    text = re.sub(r"[^A-Za-z0-9._+]+", "-", str(text))
+    return re.sub(r"-*\+-*", "+", text).strip("-+")[:80].strip("-+")
 
 
 class Launch:
@@ -103,6 +104,11 @@ def run_name() -> str:
     quiet = ("hydra.", "paths.", "trainer.", "logger", "trust", "name=", "ckpt=", "source=")
     parts = [part.lstrip("+~") for part in Launch.overrides]
     return slug([part for part in parts if not part.startswith(quiet)]) or Launch.verb
+
+
+def job_name(overrides: ListConfig) -> str:
+    """A sweep's job: those of its overrides that were swept over."""
+    return slug([part.removeprefix("experiment=") for part in overrides if part not in Launch.overrides])
 
 
 def run_folder(outputs: str, name: str) -> str:
@@ -131,7 +137,7 @@ def register() -> None:
         "name": run_name,
         "folder": run_folder,
         "data_folder": data_folder,
-        "slug": slug,
+        "job": job_name,
     }
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(f"hardlight.{name}", resolver, replace=True)

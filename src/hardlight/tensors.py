@@ -17,7 +17,8 @@ def norms(delta: Tensor, norm: str) -> Tensor:
     if norm == "linf":
         return flat.abs().amax(1)
     if norm == "l2":
-        return torch.linalg.vector_norm(flat, dim=1)
+        length: Tensor = torch.linalg.vector_norm(flat, dim=1)
+        return length
     if norm == "l1":
         return flat.abs().sum(1)
     if norm == "l0":

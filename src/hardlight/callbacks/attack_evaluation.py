@@ -141,8 +141,8 @@ class AttackEvaluation(pl.Callback):
         self.records = to_records(self.samples, self.facts, ran)
         robust = self.records[self.records["metric"] == "robust_accuracy"]
         for row in robust.itertuples():
-            key = f"attack/{row.attack}/{row.eps:g}/robust_accuracy"
-            pl_module.log(key, float(str(row.value)), rank_zero_only=True)
+            rate = f"attack/{row.attack}/{row.eps:g}/robust_accuracy"
+            pl_module.log(rate, float(str(row.value)), rank_zero_only=True)
         if trainer.is_global_zero:
             write_samples(self.samples, self.folder)
             write_records(self.records, self.folder)

@@ -32,7 +32,7 @@ def run(cfg: DictConfig) -> pd.DataFrame:
         )
     evaluation = AttackEvaluation(
         attacks,
-        run=folder.name,
+        run=f"{folder.parent.name}/{folder.name}",
         facts=build.facts(cfg),
         folder=folder,
         n=n,
@@ -42,8 +42,7 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     )
     loggers = build.loggers(cfg)
     trainer = build.trainer(cfg, [Progress(), evaluation], loggers, enable_checkpointing=False)
-    data.prepare_data()
-    data.setup("test")
+    build.read(data, "test")
     plan.announce(cfg, data, model, attacks, loggers)
     trainer.test(Classifier(model, cfg.data.num_classes, chunk=cfg.chunk), datamodule=data, verbose=False)
     if trainer.is_global_zero:

@@ -27,7 +27,8 @@ def show(folder: Path, next_command: str, examples: Sequence[Example] = ()) -> N
     if not (folder / "records.csv").is_file():
         wide(records).to_csv(folder / "sweep.csv", index=False)
     console.print()
-    for path in sorted([*folder.rglob("*.png"), *folder.rglob("*.csv"), *folder.rglob("*.parquet"), *folder.rglob("best.ckpt")]):
+    written = [*folder.rglob("*.png"), *folder.glob("*.csv"), *folder.glob("*.parquet"), *folder.rglob("best.ckpt")]
+    for path in sorted(written):
         console.print(f"  {shown(path)}", soft_wrap=True)
     console.print(f"\nnext: {next_command}", soft_wrap=True)
 
@@ -38,7 +39,7 @@ def draw(examples: Sequence[Example], folder: Path) -> None:
     for example in examples:
         won = example.adversarial_logits.argmax() != example.label
         fooled[example.attack] = fooled.get(example.attack, 0) + int(won)
-    attack = max(fooled, key=lambda name: fooled[name])
+    attack = max(reversed(fooled), key=lambda name: fooled[name])
     grid = sorted({example.eps for example in examples if example.attack == attack})
     eps = grid[len(grid) // 2]
     chosen = [example for example in examples if example.attack == attack and example.eps == eps]
@@ -58,6 +59,11 @@ def draw(examples: Sequence[Example], folder: Path) -> None:
         clean_confidence=clean.amax(1),
         adversarial_confidence=adversarial.amax(1),
     )
+
+
+def harder(ckpt: Path) -> str:
+    """The command that attacks a checkpoint with more than the default budget."""
+    return f"hardlight evaluate ckpt={shown(ckpt)} 'attack=[pgd]' attack.pgd.steps=100 attack.pgd.restarts=5"
 
 
 def shown(path: Path) -> str:

@@ -26,14 +26,18 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     data = build.datamodule(cfg, source, stack, n_test=n if isinstance(n, int) else None)
     folder = Path(cfg.paths.output)
     evaluation = AttackEvaluation(
-        attacks, run=folder.name, facts=build.facts(cfg), folder=folder, n=n, gallery=cfg.evaluation.gallery
+        attacks,
+        run=f"{folder.parent.name}/{folder.name}",
+        facts=build.facts(cfg),
+        folder=folder,
+        n=n,
+        gallery=cfg.evaluation.gallery,
     )
     callbacks = build.callbacks(cfg)
     loggers = build.loggers(cfg)
     trainer = build.trainer(cfg, [*callbacks.values(), evaluation], loggers)
 
-    data.prepare_data()
-    data.setup("fit")
+    build.read(data, "fit")
     plan.announce(cfg, data, model, attacks, loggers)
 
     trainer.fit(classifier, datamodule=data, weights_only=True)
@@ -44,14 +48,10 @@ def run(cfg: DictConfig) -> pd.DataFrame:
         trainer.save_checkpoint(best)
     trainer.test(classifier, datamodule=data, verbose=False)
     if trainer.is_global_zero:
-        stronger = (
-            f"hardlight evaluate ckpt={outcome.shown(best)} 'attack=[pgd]' attack.pgd.steps=100 attack.pgd.restarts=5"
-        )
-        outcome.show(folder, stronger, evaluation.examples)
+        outcome.show(folder, outcome.harder(best), evaluation.examples)
     return evaluation.records
 
 
 def summarise(folder: Path) -> None:
     """The comparison of a sweep's runs: a table, ``sweep.csv`` and the curves of all."""
-    ckpt = outcome.shown(max(folder.rglob("best.ckpt")))
-    outcome.show(folder, f"hardlight evaluate ckpt={ckpt} 'attack=[pgd]' attack.pgd.steps=100 attack.pgd.restarts=5")
+    outcome.show(folder, outcome.harder(max(folder.rglob("best.ckpt"))))
