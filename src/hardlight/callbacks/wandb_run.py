@@ -33,7 +33,9 @@ class WandbRun(Logger):
     ) -> None:
         super().__init__()
         self.folder = Path(folder).absolute()
-        self.group = Path(sweep).name if self.folder.parent == Path(sweep).absolute() else None
+        self.group = (
+            f"{Path(sweep).parent.name}/{Path(sweep).name}" if self.folder.parent == Path(sweep).absolute() else None
+        )
         self.files = Path(save_dir).absolute()
         self.project = project
         self.entity = entity
@@ -48,7 +50,7 @@ class WandbRun(Logger):
 
     @property
     def version(self) -> str:
-        return self.folder.name
+        return f"{self.folder.parent.name}/{self.folder.name}"
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -94,7 +96,7 @@ class WandbRun(Logger):
         mode = wandb.setup(wandb.Settings(**self.settings)).settings.mode
         no_key = mode not in ("offline", "disabled") and not wandb.login(prompt=False, verify=False)
         logger = WandbLogger(
-            name=self.folder.name,
+            name=self.version,
             group=self.group,
             project=self.project,
             entity=self.entity,

@@ -185,7 +185,7 @@ def _check_values(cfg: DictConfig) -> None:
         try:
             OmegaConf.select(cfg, key, throw_on_missing=True, throw_on_resolution_failure=True)
         except OmegaConfBaseException as error:
-            missing = re.search(r"Interpolation key '(\w+)", str(error))
+            missing = re.search(r"(?:Interpolation key '|trying to access )(\w+)", str(error))
             if not (missing and missing.group(1) in cfg and cfg[missing.group(1)] is None):
                 raise UserError(omegaconf_sentence(error)) from error
 

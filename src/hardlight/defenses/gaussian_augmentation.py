@@ -13,4 +13,4 @@ class GaussianAugmentation(NoisyCopies):
     """Noise from N(0, sigma²), independent for every pixel and copy."""
 
     def noise(self, x: Tensor) -> Tensor:
-        return self.sigma * torch.randn_like(x)
+        return torch.randn_like(x).mul_(self.sigma)

@@ -3,12 +3,10 @@
 from abc import abstractmethod
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from hardlight import checks
 from hardlight.defenses.defense import Defense
-from hardlight.tensors import clamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +33,10 @@ class NoisyCopies(Defense):
         """Noise like ``x`` with standard deviation ``sigma``."""
 
     def augment(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        noisy = x.repeat(self.copies, *[1] * (x.dim() - 1))
-        noisy = noisy + self.noise(noisy)
+        clean = len(x) if self.keep_clean else 0
+        out = x.repeat(self.copies + self.keep_clean, *[1] * (x.dim() - 1))
+        noisy = out[clean:]  # in place: the copies are the largest tensor of a step that is not an activation
+        noisy += self.noise(noisy)
         if self.clip:
-            noisy = clamp(noisy)
-        if self.keep_clean:
-            return torch.cat([x, noisy]), y.repeat(self.copies + 1)
-        return noisy, y.repeat(self.copies)
+            noisy.clamp_(0, 1)
+        return out, y.repeat(self.copies + self.keep_clean)

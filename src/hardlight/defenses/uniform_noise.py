@@ -14,4 +14,5 @@ class UniformNoise(NoisyCopies):
     """Noise from U(-√3·sigma, √3·sigma): the same variance as the Gaussian's, but bounded."""
 
     def noise(self, x: Tensor) -> Tensor:
-        return math.sqrt(3) * self.sigma * (2 * torch.rand_like(x) - 1)
+        bound = math.sqrt(3) * self.sigma
+        return torch.empty_like(x).uniform_(-bound, bound)

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig
 
 from hardlight import build, config
-from hardlight.callbacks import AttackEvaluation, Progress
+from hardlight.callbacks import AttackEvaluation, Progress, tracked
 from hardlight.classifier import Classifier
 from hardlight.defenses import DefendedNet, DefenseStack
 from hardlight.errors import UserError
@@ -41,10 +41,11 @@ def run(cfg: DictConfig) -> pd.DataFrame:
         gallery=cfg.evaluation.gallery,
     )
     loggers = build.loggers(cfg)
-    trainer = build.trainer(cfg, [Progress(), evaluation], loggers, enable_checkpointing=False)
-    build.read(data, "test")
-    plan.announce(cfg, data, model, attacks, loggers)
-    trainer.test(Classifier(model, cfg.data.num_classes, chunk=cfg.chunk), datamodule=data, verbose=False)
+    with tracked(loggers, evaluation):
+        trainer = build.trainer(cfg, [Progress(), evaluation], loggers, enable_checkpointing=False)
+        build.read(data, "test")
+        plan.announce(cfg, data, model, attacks, loggers)
+        trainer.test(Classifier(model, cfg.data.num_classes, chunk=cfg.chunk), datamodule=data, verbose=False)
     if trainer.is_global_zero:
         outcome.show(folder, "hardlight train -m 'defense=[],[gda],[at]' activation=relu,brelu", evaluation.examples)
     return evaluation.records

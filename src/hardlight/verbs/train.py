@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig
 
 from hardlight import build, config
-from hardlight.callbacks import AttackEvaluation
+from hardlight.callbacks import AttackEvaluation, tracked
 from hardlight.verbs import outcome, plan
 
 
@@ -35,18 +35,17 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     )
     callbacks = build.callbacks(cfg)
     loggers = build.loggers(cfg)
-    trainer = build.trainer(cfg, [*callbacks.values(), evaluation], loggers)
-
-    build.read(data, "fit")
-    plan.announce(cfg, data, model, attacks, loggers)
-
-    trainer.fit(classifier, datamodule=data, weights_only=True)
-    best = folder / "best.ckpt"
-    if best.is_file():
-        classifier.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
-    else:  # nothing was trained or validated: what is there is the best there is
-        trainer.save_checkpoint(best)
-    trainer.test(classifier, datamodule=data, verbose=False)
+    with tracked(loggers, evaluation):
+        trainer = build.trainer(cfg, [*callbacks.values(), evaluation], loggers)
+        build.read(data, "fit")
+        plan.announce(cfg, data, model, attacks, loggers)
+        trainer.fit(classifier, datamodule=data, weights_only=True)
+        best = folder / "best.ckpt"
+        if best.is_file():
+            classifier.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
+        else:  # nothing was trained or validated: what is there is the best there is
+            trainer.save_checkpoint(best)
+        trainer.test(classifier, datamodule=data, verbose=False)
     if trainer.is_global_zero:
         outcome.show(folder, outcome.harder(best), evaluation.examples)
     return evaluation.records
