@@ -135,6 +135,9 @@ def classifier(cfg: DictConfig, model: DefendedNet, config: dict[str, Any]) -> C
     optimizer = _made_for_later(cfg.optimizer, "optimizer", [nn.Parameter(torch.zeros(1))])
     scheduler = None
     if cfg.scheduler is not None:
+        for key in ("T_max", "step_size"):
+            if key in cfg.scheduler:
+                _checked(f"scheduler.{key}", checks.whole, cfg.scheduler[key], low=1)
         scheduler = _made_for_later(cfg.scheduler, "scheduler", optimizer([nn.Parameter(torch.zeros(1))]))
     attack = FGSM(eps=cfg.data.train_eps)
     return Classifier(

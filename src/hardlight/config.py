@@ -108,7 +108,8 @@ def run_name() -> str:
 
 def job_name(overrides: ListConfig) -> str:
     """A sweep's job: those of its overrides that were swept over."""
-    return slug([part.removeprefix("experiment=") for part in overrides if part not in Launch.overrides])
+    swept = [part for part in overrides if part not in Launch.overrides]
+    return slug([part.removeprefix("experiment=").replace("=[]", "=none") for part in swept])
 
 
 def run_folder(outputs: str, name: str) -> str:

@@ -69,14 +69,13 @@ def wide(records: pd.DataFrame) -> pd.DataFrame:
     facts = rows.drop_duplicates("run").set_index("run")[["data", "model", "activation", "defense", "seed", "form"]]
     columns = _columns(rows)
     cells = _cells(rows)
-    frame = facts.copy()
+    values = {}
     for column in columns:
         for value in ("value", "ci_low", "ci_high", "n"):
             suffix = "" if value == "value" else f" {value}"
-            frame[_name(column, columns) + suffix] = pd.Series(
-                {run: row[value] for run, row in cells[column].items()}, dtype="float64"
-            )
-    return frame.reset_index()
+            each = {run: row[value] for run, row in cells[column].items()}
+            values[_name(column, columns) + suffix] = pd.Series(each, dtype="float64")
+    return pd.concat([facts, pd.DataFrame(values, index=facts.index)], axis=1).reset_index()
 
 
 def _cells(rows: pd.DataFrame) -> dict[Column, dict[str, pd.Series]]:
