@@ -1,7 +1,7 @@
 """Configuration to objects; a setting that cannot be is told here, before data is read or a process launched."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -259,7 +259,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return dict(checkpoint)
 
 
-def restore(path: str | Path, trust: tuple[str, ...] | list[str] = ()) -> Restored:
+def restore(path: str | Path, trust: Sequence[str] = ()) -> Restored:
     """The net and defenses of a checkpoint with its weights, in eval mode.
 
     Only classes of hardlight's and torch's nets are built, and code of the packages named in ``trust``.
@@ -272,9 +272,7 @@ def restore(path: str | Path, trust: tuple[str, ...] | list[str] = ()) -> Restor
     cfg = OmegaConf.create(checkpoint["hardlight"]["config"])
     try:
         for part in ("model", "activation", "defense"):
-            cfg[part] = resolved(cfg[part], part)  # what is checked is what is built
-            for target in _targets(cfg[part]):
-                _trusted(target, tuple(trust))
+            cfg[part] = trusted(cfg[part], part, trust)
         if "weights" in cfg.model:
             cfg.model.weights = None  # the checkpoint's own follow
         model = defended_net(cfg, defense_stack(cfg))
@@ -291,32 +289,41 @@ def restore(path: str | Path, trust: tuple[str, ...] | list[str] = ()) -> Restor
     return Restored(model.eval(), cfg)
 
 
-OURS = ("hardlight.nets.", "hardlight.defenses.", "hardlight.attacks.")
+OURS = ("hardlight.nets.", "hardlight.defenses.", "hardlight.attacks.", "hardlight.data.")
 
 
-def _targets(node: Any) -> Iterator[str]:
-    """Every piece of code a part of a configuration would call."""
-    if isinstance(node, DictConfig):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        if str(node.get("_target_", "")).endswith(".python_net"):
-            yield str(node["path"]).replace(":", ".")
-        for key in node:
-            yield from _targets(node[key])
-    elif isinstance(node, ListConfig):
-        for item in node:
-            yield from _targets(item)
+def trusted(node: Any, where: str, trust: Sequence[str]) -> Any:
+    """``node`` as a plain container, shown to call no code but ours and that of the packages named in ``trust``."""
+    plain = resolved(node, where)  # what is checked is what is built
+    for code in _code(plain):
+        if not (_is_ours(code) or any(code == each or code.startswith((f"{each}.", f"{each}:")) for each in trust)):
+            package = code.replace(":", ".").partition(".")[0]
+            raise UserError(f"it wants to run code of yours, {code}; if you trust it, add 'trust=[{package}]'")
+    return plain
 
 
-def _trusted(target: str, trust: tuple[str, ...]) -> None:
-    """Ours by a single public name, torch's activations likewise, or under a package the user named."""
-    prefix, _, name = target.rpartition(".")
-    ours = f"{prefix}." in OURS and name.isidentifier() and not name.startswith("_") and name in _public(prefix)
-    activation = prefix == "torch.nn" and name in vars(nn.modules.activation)["__all__"]
-    if ours or activation or any(target == each or target.startswith(each + ".") for each in trust):
-        return
-    package = target.split(".")[0]
-    raise UserError(f"it wants to run code of yours, {target}; if you trust it, add 'trust=[{package}]'")
+def _code(node: Any) -> Iterator[str]:
+    """Everything that a plain container would call; an interpolation that is left could become anything."""
+    if isinstance(node, Mapping):
+        target = str(node.get("_target_", ""))
+        if target:
+            yield target
+        if target.endswith(".python_net"):
+            yield str(node.get("path"))
+        for value in node.values():
+            yield from _code(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _code(value)
+    elif isinstance(node, str) and "${" in node:
+        yield node
+
+
+def _is_ours(code: str) -> bool:
+    """A single public name of ours, or one of torch's activations; a path of python_net, with its colon, never is."""
+    prefix, _, name = code.rpartition(".")
+    ours = f"{prefix}." in OURS and not name.startswith("_") and name in _public(prefix)
+    return ours or (prefix == "torch.nn" and name in vars(nn.modules.activation)["__all__"])
 
 
 def _public(module: str) -> list[str]:
@@ -325,7 +332,7 @@ def _public(module: str) -> list[str]:
     return list(importlib.import_module(module).__all__)
 
 
-def load(path: str | Path, trust: tuple[str, ...] | list[str] = ()) -> DefendedNet:
+def load(path: str | Path, trust: Sequence[str] = ()) -> DefendedNet:
     """The trained net of a checkpoint: a plain callable from pixels (N, C, H, W) in [0, 1] to logits (N, K).
 
     ``trust`` names packages of yours whose code the checkpoint may call. Raises ``hardlight.UserError``.

@@ -35,6 +35,7 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "own_nets_for_test.py").write_text(SOURCE)
     (tmp_path / "broken_for_test.py").write_text("import a_missing_dependency\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
     sys.modules.pop("own_nets_for_test", None)
 
@@ -69,7 +70,7 @@ def test_weights_are_loaded(here, suffix):
     [
         ("own_nets_for_test.plain:", "path must be 'package.module:make'"),
         (":plain", "path must be 'package.module:make'"),
-        ("no_such_module_here:make", "there is no no_such_module_here in"),
+        ("no_such_module_here:make", "there is no no_such_module_here to import"),
         ("own_nets_for_test.deeper:make", "own_nets_for_test"),
         ("broken_for_test:make", "importing broken_for_test raised ModuleNotFoundError.*a_missing_dependency"),
         ("plane", "has no plane; did you mean plain"),

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def as_found() -> Iterator[None]:
-    """Puts back sys.argv, os.environ, the warning filters and the root logger, also after an error."""
-    argv, environment = sys.argv[:], dict(os.environ)
+    """Puts back sys.argv, sys.path, os.environ, the warning filters and the root logger, also after an error."""
+    argv, path, environment = sys.argv[:], sys.path[:], dict(os.environ)
     root = logging.getLogger()
     level, handlers = root.level, root.handlers[:]
     with warnings.catch_warnings():
@@ -19,7 +19,7 @@ def as_found() -> Iterator[None]:
             yield
         finally:
             logging.captureWarnings(False)
-            sys.argv[:] = argv
+            sys.argv[:], sys.path[:] = argv, path
             os.environ.clear()
             os.environ.update(environment)
             for handler in root.handlers:

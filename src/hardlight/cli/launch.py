@@ -19,6 +19,7 @@ def launch(arguments: Arguments) -> None:
     with own_hydra():
         check(arguments)
     jobs = Jobs(arguments)
+    sys.path.append(os.getcwd())  # a net, defense or attack of the user's own
     os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors come out to the caller
     sys.argv[:] = ["hardlight", *arguments.flags, *arguments.overrides]
     with own_hydra():

@@ -2,8 +2,6 @@
 
 import importlib
 import inspect
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +22,7 @@ def python_net(
 ) -> nn.Module:
     """What ``make`` of ``path`` ("package.module:make") returns, with ``weights`` loaded where given.
 
-    The current folder can be imported from. ``make`` gets ``kwargs`` and whichever of ``shape``, ``num_classes`` and
+    ``make`` gets ``kwargs`` and whichever of ``shape``, ``num_classes`` and
     ``activation`` its signature names; an activation other than RELU is refused where it takes none. Every mistake is
     a ValueError of one sentence; what the user's own code raised is its cause.
     """
@@ -64,18 +62,12 @@ def _find(path: str) -> Callable[..., Any]:
 
 
 def _import(name: str, path: str) -> Any:
-    here = os.getcwd()
-    sys.path.insert(0, here)
     try:
         return importlib.import_module(name)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
-            raise ValueError(
-                f"path {path!r} names no module: there is no {error.name} in {here} or among the installed packages"
-            ) from error
+            raise ValueError(f"path {path!r} names no module: there is no {error.name} to import") from error
         raise ValueError(f"importing {name} raised {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(here)
 
 
 def _parameters(make: Callable[..., Any]) -> set[str]:

@@ -67,7 +67,9 @@ def _subject(cfg: DictConfig) -> tuple[DefendedNet, DictConfig]:
         raise UserError("evaluate takes ckpt=PATH or model=NAME, not both: a checkpoint brings its own net")
     restored = build.restore(cfg.ckpt, cfg.trust)
     theirs = restored.config
-    cfg.data = cfg.data or theirs.data
+    if cfg.data is None:
+        cfg.data = theirs.data
+        cfg.data = build.trusted(cfg.data, f"{cfg.ckpt}: data", cfg.trust)
     cfg.model, cfg.activation, cfg.defense, cfg.choices = (
         theirs.model,
         theirs.activation,
