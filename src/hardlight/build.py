@@ -269,8 +269,8 @@ def restore(path: str | Path, trust: Sequence[str] = ()) -> Restored:
     from hardlight import config
 
     config.register()
-    cfg = OmegaConf.create(checkpoint["hardlight"]["config"])
     try:
+        cfg = OmegaConf.create(checkpoint["hardlight"]["config"])
         for part in ("model", "activation", "defense"):
             cfg[part] = trusted(cfg[part], part, trust)
         if "weights" in cfg.model:
@@ -284,7 +284,7 @@ def restore(path: str | Path, trust: Sequence[str] = ()) -> Restored:
         model.load_state_dict(weights)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (RuntimeError, OmegaConfBaseException) as error:
+    except (RuntimeError, TypeError, AttributeError, OmegaConfBaseException) as error:
         raise UserError(f"{path} does not hold the weights of the net it names: {_sentence(error)}") from error
     return Restored(model.eval(), cfg)
 

@@ -1,0 +1,143 @@
+"""Any two options that can go together do: each row is trained for a step and attacked; the others are refused."""
+
+import importlib
+import math
+import sys
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from covering import covering, pairs
+from omegaconf import OmegaConf
+
+from hardlight import attacks, config
+from hardlight.cli import main
+
+CONF = config.conf_folder()
+NETS = """
+from torch import nn
+
+def plain(shape, num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], num_classes))
+
+def normed(shape, num_classes, activation):
+    layers = nn.Conv2d(shape[0], 4, 5, stride=3), nn.BatchNorm2d(4), activation(), nn.Dropout(0.2)
+    return nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(num_classes))
+"""
+
+
+def options(group: str) -> list[str]:
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+
+
+def known_norms(attack: str) -> tuple[str, ...]:
+    """What the attack says it knows."""
+    target: str = OmegaConf.load(CONF / "attack" / f"{attack}.yaml")["_target_"]
+    norms: tuple[str, ...] = getattr(attacks, target.rpartition(".")[2]).norms
+    return norms
+
+
+NORMS = ["linf", "l2", "l1"]
+FACTORS = {
+    "data": ["gray", "colour"],
+    "model": [*(set(options("model")) - {"python"}), "plain", "normed"],
+    **{group: options(group) for group in ("activation", "optimizer", "scheduler", "callbacks")},
+    **{f"defense.{name}": ["off", "on"] for name in options("defense")},
+    "at": ["fgsm", "pgd"],
+    "attack": options("attack"),
+    "norm": NORMS,
+    "debug": ["off", *options("debug")],
+    "chunk": ["auto", "5"],
+}
+FACTORS["model"].sort()
+REFUSED = {
+    frozenset({("model", "plain"), ("activation", name)}) for name in options("activation") if name != "relu"
+} | {
+    frozenset({("attack", name), ("norm", norm)})
+    for name in options("attack")
+    for norm in NORMS
+    if norm not in known_norms(name)
+}
+ROWS = list(covering(FACTORS, REFUSED))
+
+
+def overrides(row: dict[str, str]) -> list[str]:
+    defenses = [name for name in options("defense") if row[f"defense.{name}"] == "on"]
+    attack = row["attack"]
+    own = row["model"] in ("plain", "normed")
+    return [
+        f"model={'python' if own else row['model']}",
+        *([f"model.path=nets_of_pairs:{row['model']}"] if own else []),
+        *(f"{group}={row[group]}" for group in ("activation", "optimizer", "scheduler", "callbacks", "chunk")),
+        *([f"debug={row['debug']}"] if row["debug"] != "off" else []),
+        f"defense=[{','.join(defenses)}]",
+        *(f"defense.{name}.copies=2" for name in defenses if name in ("gda", "uniform_noise")),
+        *([f"attack@defense.at.attack={row['at']}"] if "at" in defenses else []),
+        *(["defense.at.attack.steps=2"] if "at" in defenses and row["at"] == "pgd" else []),
+        f"attack=[{attack}]",
+        f"attack.{attack}.norm={row['norm']}",
+        *(["attack.pgd.steps=2"] if attack == "pgd" else []),
+        "trainer.max_epochs=1",
+        "trainer.limit_train_batches=1",
+        "evaluation.n=12",
+        "evaluation.gallery=0",
+    ]
+
+
+@pytest.fixture
+def nets(empty_folder: Path) -> None:
+    (empty_folder / "nets_of_pairs.py").write_text(NETS)
+    importlib.invalidate_caches()
+    sys.modules.pop("nets_of_pairs", None)
+
+
+def test_the_rows_hold_every_pair_that_makes_sense() -> None:
+    held = {frozenset(pair) for row in ROWS for pair in combinations(row.items(), 2)}
+    assert held == pairs(FACTORS, REFUSED)
+    assert len(ROWS) <= 30
+
+
+@pytest.mark.parametrize("row", ROWS, ids=range(len(ROWS)))
+def test_a_row_trains_a_step_and_is_attacked(row: dict[str, str], hardlight: Callable[..., Path], npz, nets) -> None:
+    folder = hardlight("train", *npz[row["data"]], *overrides(row))
+    records = pd.read_csv(folder / "records.csv", keep_default_na=False)
+    attacked = records[records["attack"] == row["attack"]]
+    assert set(attacked["norm"]) == {row["norm"]}
+    assert len(set(attacked["eps"])) == 3
+    assert set(records["n"]) == {12}
+    assert all(math.isfinite(value) for value in records["value"])
+    checkpoint = torch.load(folder / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 1
+    assert all(bool(tensor.isfinite().all()) for tensor in checkpoint["state_dict"].values())
+
+
+SENSELESS = {
+    "model=python model.path=nets_of_pairs:plain activation=brelu": "takes no parameter named activation",
+    "attack=[random_fgsm] attack.random_fgsm.norm=l2": "attack.random_fgsm: norm must be one of linf, got 'l2'",
+    "attack=[pgd] attack.pgd.norm=l1": "attack.pgd: norm must be one of linf, l2, got 'l1'",
+    "attack=[fgsm] attack.fgsm.norm=l3": "refers to ${data.eval_eps.l3}, which is not set",
+    "model=python model.path=torch.nn:Identity": "model must give logits of shape (N, 4)",
+    "model=cnn data.shape=[3,28,28]": "images",
+    "data.num_classes=3": "label",
+    "scheduler=cosine trainer.max_epochs=-1 trainer.max_steps=1": "scheduler.T_max must be a whole number",
+    "defense=[at] attack@defense.at.attack=fgsm defense.at.attack.eps=[0.1,0.2]": "defense.at",
+    "evaluation.n={pgd:3} attack=[fgsm]": "evaluation.n must be one of fgsm, got 'pgd'",
+    "data.validation=0": "validation",
+    "trainer=ddp_cpu trainer.devices=0": "trainer",
+    "chunk=all": "chunk must be",
+    "optimizer=sgd optimizer.momentum=0": "optimizer: Nesterov",
+}
+
+
+@pytest.mark.parametrize("words", SENSELESS)
+def test_what_makes_no_sense_is_refused_in_a_sentence(
+    words: str, npz, nets, empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *npz["gray"], "debug=fast", *words.split()]) == 2
+    told = capsys.readouterr().err
+    assert SENSELESS[words] in told
+    assert told.count("\n") == 1
+    assert not (empty_folder / "outputs").exists()

@@ -1,0 +1,27 @@
+"""What a run leaves, to be looked at."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+ATTACKS = ["attack=[fgsm,pgd,noise]", "attack.pgd.steps=3"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder, and its rows."""
+
+    folder: Path
+
+    @property
+    def ckpt(self) -> str:
+        return f"ckpt={self.folder / 'best.ckpt'}"
+
+    @property
+    def records(self) -> pd.DataFrame:
+        return pd.read_csv(self.folder / "records.csv", keep_default_na=False)
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        return pd.read_parquet(self.folder / "samples.parquet")
