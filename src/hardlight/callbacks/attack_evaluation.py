@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hardlight.attacks import FixedBudget, Outcome, attackable
 from hardlight.attacks.goal import margin
@@ -78,6 +78,8 @@ class AttackEvaluation(pl.Callback):
         return attack
 
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if isinstance(self.source, nn.Module):
+            self.source.to(pl_module.device)
         self._frames: list[pd.DataFrame] = []
         self._seconds: dict[tuple[str, float], float] = {}
         self.examples = []

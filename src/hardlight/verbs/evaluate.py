@@ -25,11 +25,8 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     data = build.datamodule(cfg, source, DefenseStack(), n_test=n if isinstance(n, int) else None)
     folder = Path(cfg.paths.output)
     crafted_on = build.restore(cfg.source, cfg.trust) if cfg.source else None
-    if crafted_on and list(crafted_on.config.data.shape) != list(cfg.data.shape):
-        raise UserError(
-            f"source={cfg.source} takes images of shape {list(crafted_on.config.data.shape)}, "
-            f"this data has {list(cfg.data.shape)}"
-        )
+    if crafted_on:
+        _check_fit(f"source={cfg.source}", crafted_on.config.data, cfg.data)
     evaluation = AttackEvaluation(
         attacks,
         run=f"{folder.parent.name}/{folder.name}",
@@ -76,9 +73,12 @@ def _subject(cfg: DictConfig) -> tuple[DefendedNet, DictConfig]:
         theirs.defense,
         theirs.choices,
     )
-    if cfg.data.shape is not None and list(cfg.data.shape) != list(theirs.data.shape):
-        raise UserError(
-            f"{cfg.ckpt} takes images of shape {list(theirs.data.shape)}, "
-            f"data={cfg.data.name} has {list(cfg.data.shape)}"
-        )
+    build.describe_data(cfg)
+    _check_fit(f"ckpt={cfg.ckpt}", theirs.data, cfg.data)
     return restored.model, cfg
+
+
+def _check_fit(trained: str, theirs: DictConfig, data: DictConfig) -> None:
+    for what in ("shape", "num_classes"):
+        if theirs[what] != data[what]:
+            raise UserError(f"{trained} was trained for {what} {theirs[what]}, data={data.name} has {data[what]}")
