@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 # Resolved when first asked for (PEP 562), so that the command line answers without importing torch.
-_HOMES = {"load": "hardlight.build", "UserError": "hardlight.errors"}
+_HOMES = {"load": "hardlight.build.checkpoint", "UserError": "hardlight.errors"}
 _MODULES = ("attacks", "defenses", "metrics", "nets")
 __all__ = ["UserError", "__version__", "attacks", "defenses", "load", "metrics", "nets"]
 
 if TYPE_CHECKING:
     from hardlight import attacks, defenses, metrics, nets
-    from hardlight.build import load
+    from hardlight.build.checkpoint import load
     from hardlight.errors import UserError
 
 

@@ -13,7 +13,9 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from hardlight import build, config
+from hardlight import config
+from hardlight.build import training
+from hardlight.build.evaluation import attack_grids
 from hardlight.attacks import Attack
 from hardlight.cli import main
 from hardlight.defenses import Defense
@@ -87,7 +89,7 @@ def test_it_builds_its_kind(group: str, option: str, capsys: pytest.CaptureFixtu
         assert "use trainer=cpu" in capsys.readouterr().err
         return
     if group == "attack":
-        made = [attack for grid in build.attacks(cfg).values() for attack in grid]
+        made = [attack for grid in attack_grids(cfg).values() for attack in grid]
         assert [attack.eps for attack in made] == cfg.data.eval_eps[cfg.attack[option].norm]
     elif group == "optimizer":
         made = [instantiate(cfg.optimizer, _convert_="all")([weight])]
@@ -111,9 +113,9 @@ def test_callbacks_and_loggers_are_built(tmp_path: Path, monkeypatch: pytest.Mon
     for group, option in [pair for pair in OPTIONS if pair[0] in ("callbacks", "logger")]:
         cfg = chosen(group, option)
         if group == "callbacks":
-            assert all(isinstance(each, pl.Callback) for each in build.callbacks(cfg).values())
+            assert all(isinstance(each, pl.Callback) for each in training.callbacks(cfg).values())
         if group == "logger":
-            made = build.loggers(cfg)
+            made = training.loggers(cfg)
             assert made
             assert all(isinstance(each, pl.loggers.Logger) for each in made)
 

@@ -6,7 +6,12 @@ import pandas as pd
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
-from hardlight import build, config
+from hardlight import config
+from hardlight.build import training
+from hardlight.build.checkpoint import restore, trusted
+from hardlight.build.data import datamodule, describe_data, read_data
+from hardlight.build.evaluation import attack_grids, evaluation_n, facts
+from hardlight.build.model import defended_net
 from hardlight.callbacks import AttackEvaluation, Progress, tracked
 from hardlight.classifier import Classifier
 from hardlight.defenses import DefendedNet, DefenseStack
@@ -16,31 +21,31 @@ from hardlight.verbs import outcome, plan
 
 def run(cfg: DictConfig) -> pd.DataFrame:
     """Test one net under attack; the records are also written to the run's folder."""
-    build.check_devices(cfg)
+    training.check_devices(cfg)
     model, cfg = _subject(cfg)
-    source = build.describe_data(cfg)
-    attacks = build.attacks(cfg)
-    n = build.evaluation_n(cfg, attacks)
+    source = describe_data(cfg)
+    attacks = attack_grids(cfg)
+    n = evaluation_n(cfg, attacks)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    data = build.datamodule(cfg, source, DefenseStack(), n_test=n if isinstance(n, int) else None)
+    data = datamodule(cfg, source, DefenseStack(), n_test=n if isinstance(n, int) else None)
     folder = Path(cfg.paths.output)
-    crafted_on = build.restore(cfg.source, cfg.trust) if cfg.source else None
+    crafted_on = restore(cfg.source, cfg.trust) if cfg.source else None
     if crafted_on:
         _check_fit(f"source={cfg.source}", crafted_on.config.data, cfg.data)
     evaluation = AttackEvaluation(
         attacks,
         run=f"{folder.parent.name}/{folder.name}",
-        facts=build.facts(cfg),
+        facts=facts(cfg),
         folder=folder,
         n=n,
         source=crafted_on.model if crafted_on else None,
         source_name=str(cfg.source) if crafted_on else "self",
         gallery=cfg.evaluation.gallery,
     )
-    loggers = build.loggers(cfg)
+    loggers = training.loggers(cfg)
     with tracked(loggers, evaluation):
-        trainer = build.trainer(cfg, [Progress(), evaluation], loggers, enable_checkpointing=False)
-        build.read(data, "test")
+        trainer = training.trainer(cfg, [Progress(), evaluation], loggers, enable_checkpointing=False)
+        read_data(data, "test")
         plan.announce(cfg, data, model, attacks, loggers)
         trainer.test(Classifier(model, cfg.data.num_classes, chunk=cfg.chunk), datamodule=data, verbose=False)
     if trainer.is_global_zero:
@@ -58,22 +63,22 @@ def _subject(cfg: DictConfig) -> tuple[DefendedNet, DictConfig]:
             )
         config.write_choices(cfg)
         cfg.defense = {}
-        build.describe_data(cfg)
-        return build.defended_net(cfg, DefenseStack()), cfg
+        describe_data(cfg)
+        return defended_net(cfg, DefenseStack()), cfg
     if cfg.model is not None:
         raise UserError("evaluate takes ckpt=PATH or model=NAME, not both: a checkpoint brings its own net")
-    restored = build.restore(cfg.ckpt, cfg.trust)
+    restored = restore(cfg.ckpt, cfg.trust)
     theirs = restored.config
     if cfg.data is None:
         cfg.data = theirs.data
-        cfg.data = build.trusted(cfg.data, f"{cfg.ckpt}: data", cfg.trust)
+        cfg.data = trusted(cfg.data, f"{cfg.ckpt}: data", cfg.trust)
     cfg.model, cfg.activation, cfg.defense, cfg.choices = (
         theirs.model,
         theirs.activation,
         theirs.defense,
         theirs.choices,
     )
-    build.describe_data(cfg)
+    describe_data(cfg)
     _check_fit(f"ckpt={cfg.ckpt}", theirs.data, cfg.data)
     return restored.model, cfg
 

@@ -7,7 +7,11 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
-from hardlight import build, config
+from hardlight import config
+from hardlight.build import training
+from hardlight.build.data import datamodule, describe_data, read_data
+from hardlight.build.evaluation import attack_grids, evaluation_n, facts
+from hardlight.build.model import defended_net, defense_stack
 from hardlight.callbacks import AttackEvaluation, tracked
 from hardlight.verbs import outcome, plan
 
@@ -15,29 +19,29 @@ from hardlight.verbs import outcome, plan
 def run(cfg: DictConfig) -> pd.DataFrame:
     """Train and test one net; its records are also written to the run's folder."""
     config.write_choices(cfg)
-    build.check_devices(cfg)
-    source = build.describe_data(cfg)
-    stack = build.defense_stack(cfg)
-    attacks = build.attacks(cfg)
-    n = build.evaluation_n(cfg, attacks)
+    training.check_devices(cfg)
+    source = describe_data(cfg)
+    stack = defense_stack(cfg)
+    attacks = attack_grids(cfg)
+    n = evaluation_n(cfg, attacks)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    model = build.defended_net(cfg, stack)
-    classifier = build.classifier(cfg, model, config.plain(cfg))
-    data = build.datamodule(cfg, source, stack, n_test=n if isinstance(n, int) else None)
+    model = defended_net(cfg, stack)
+    classifier = training.classifier(cfg, model, config.plain(cfg))
+    data = datamodule(cfg, source, stack, n_test=n if isinstance(n, int) else None)
     folder = Path(cfg.paths.output)
     evaluation = AttackEvaluation(
         attacks,
         run=f"{folder.parent.name}/{folder.name}",
-        facts=build.facts(cfg),
+        facts=facts(cfg),
         folder=folder,
         n=n,
         gallery=cfg.evaluation.gallery,
     )
-    callbacks = build.callbacks(cfg)
-    loggers = build.loggers(cfg)
+    callbacks = training.callbacks(cfg)
+    loggers = training.loggers(cfg)
     with tracked(loggers, evaluation):
-        trainer = build.trainer(cfg, [*callbacks.values(), evaluation], loggers)
-        build.read(data, "fit")
+        trainer = training.trainer(cfg, [*callbacks.values(), evaluation], loggers)
+        read_data(data, "fit")
         plan.announce(cfg, data, model, attacks, loggers)
         trainer.fit(classifier, datamodule=data, weights_only=True)
         best = folder / "best.ckpt"

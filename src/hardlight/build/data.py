@@ -1,0 +1,44 @@
+"""The data, checked to be there and to be read."""
+
+from typing import Any
+
+from omegaconf import DictConfig
+
+from hardlight.build.nodes import made, sentence
+from hardlight.data import DataModule
+from hardlight.defenses import DefenseStack
+from hardlight.errors import UserError
+
+
+def describe_data(cfg: DictConfig) -> Any:
+    """The data's source, checked to be there; fills in the shape and classes of a set that brings its own."""
+    if cfg.data is None:
+        raise UserError("data must be chosen: data=NAME")
+    source = made(cfg.data.source, "data")
+    try:
+        source.check()
+        if cfg.data.shape is None or cfg.data.num_classes is None:
+            shape, num_classes = source.describe()
+            cfg.data.shape = cfg.data.shape or list(shape)
+            cfg.data.num_classes = cfg.data.num_classes or num_classes
+    except ValueError as error:
+        raise UserError(f"data: {sentence(error)}") from error
+    return source
+
+
+def datamodule(cfg: DictConfig, source: Any, stack: DefenseStack, *, n_test: int | None = None) -> DataModule:
+    """The data module over ``source``."""
+    settings = {key: cfg.data[key] for key in ("num_classes", "batch_size", "eval_batch_size", "validation")}
+    try:
+        return DataModule(source, shape=tuple(cfg.data.shape), seed=cfg.seed, defenses=stack, n_test=n_test, **settings)
+    except ValueError as error:
+        raise UserError(f"data.{sentence(error)}") from error
+
+
+def read_data(data: DataModule, stage: str) -> None:
+    """Downloads and reads what ``stage`` needs, now, so that faults show before anything is trained."""
+    try:
+        data.prepare_data()
+        data.setup(stage)
+    except ValueError as error:
+        raise UserError(f"data: {sentence(error)}") from error

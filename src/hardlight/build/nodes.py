@@ -1,0 +1,42 @@
+"""A node of the configuration, and the object it describes."""
+
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from hardlight.errors import UserError
+
+
+def made(node: Any, where: str, **more: Any) -> Any:
+    """The object that ``node`` describes; what its constructor refuses becomes a sentence beginning with ``where``."""
+    try:
+        return instantiate(node, _convert_="all", **more)
+    except InstantiationException as error:
+        reason = error.__cause__ or error
+        raise UserError(f"{where}: {sentence(reason)}") from error
+    except OmegaConfBaseException as error:
+        raise UserError(f"{where}: {sentence(error)}") from error
+
+
+def resolved(node: Any, where: str) -> Any:
+    """A plain container, its interpolations replaced by what they stand for."""
+    try:
+        return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    except OmegaConfBaseException as error:
+        raise UserError(f"{where}: {sentence(error)}") from error
+
+
+def sentence(error: BaseException) -> str:
+    """The first line of what an error says."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def checked(field: str, check: Any, value: Any, **how: Any) -> None:
+    """``check`` of ``hardlight.checks`` on a value that no constructor sees."""
+    try:
+        check(field, value, **how)
+    except ValueError as error:
+        raise UserError(str(error)) from error
