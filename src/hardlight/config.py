@@ -101,7 +101,7 @@ class Launch:
 
 def run_name() -> str:
     """The folder's name: the overrides that change the result."""
-    quiet = ("hydra.", "paths.", "trainer.", "logger", "trust", "name=", "ckpt=", "source=")
+    quiet = ("hydra.", "paths.", "trainer.", "logger", "trust", "name=", "ckpt=", "source=", "data.source")
     parts = [part.lstrip("+~") for part in Launch.overrides]
     return slug([part for part in parts if not part.startswith(quiet)]) or Launch.verb
 

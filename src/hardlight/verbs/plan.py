@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
@@ -32,6 +33,8 @@ def announce(
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
     show(cfg, data, model, attacks)
     for logger in loggers:
+        if isinstance(logger, CSVLogger):
+            continue  # config.yaml lies beside its file
         logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
 
 

@@ -49,6 +49,8 @@ def run(cfg: DictConfig) -> pd.DataFrame:
             classifier.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
         else:  # nothing was trained or validated: what is there is the best there is
             trainer.save_checkpoint(best)
+        if trainer.is_global_zero and trainer.global_step == 0:
+            print("! no training step was taken: what follows is the net as it began")
         trainer.test(classifier, datamodule=data, verbose=False)
     if trainer.is_global_zero:
         outcome.show(folder, outcome.harder(best), evaluation.examples)
