@@ -108,7 +108,7 @@ def test_a_tracked_training(tmp_path, capfd):
     evaluation = train(tmp_path / "run")
     (run,) = found(tmp_path)
 
-    assert (run.run.display_name, run.run.project, run.run.run_group) == ("run", "hardlight", "")
+    assert (run.run.display_name, run.run.project, run.run.run_group) == (f"{tmp_path.name}/run", "hardlight", "")
     assert list(run.run.tags) == ["gda", "ls", "cnn", "relu"]
     assert run.config == [CONFIG]
     assert run.exit_codes == [0]
@@ -176,10 +176,14 @@ def test_a_run_a_job_finished_in_every_case(tmp_path):
         job("1_b", KeyboardInterrupt())
     job("2_c")
     runs = found(sweep)
-    assert sorted(run.run.display_name for run in runs) == ["0_a", "1_b", "2_c"]
-    assert {run.run.run_group for run in runs} == {"sweep"}
+    assert sorted(run.run.display_name for run in runs) == ["sweep/0_a", "sweep/1_b", "sweep/2_c"]
+    assert {run.run.run_group for run in runs} == {f"{tmp_path.name}/sweep"}
     assert {run.history[0]["x"] for run in runs} == {1.0}
-    assert {run.run.display_name: run.exit_codes for run in runs} == {"0_a": [1], "1_b": [1], "2_c": [0]}
+    assert {run.run.display_name: run.exit_codes for run in runs} == {
+        "sweep/0_a": [1],
+        "sweep/1_b": [1],
+        "sweep/2_c": [0],
+    }
 
 
 def breaks_import(monkeypatch):

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from hardlight.evaluation.run_folder import read_records, read_samples
+
 ATTACKS = ["attack=[fgsm,pgd,noise]", "attack.pgd.steps=3"]
 
 
@@ -20,8 +22,8 @@ class Run:
 
     @property
     def records(self) -> pd.DataFrame:
-        return pd.read_csv(self.folder / "records.csv", keep_default_na=False)
+        return read_records(self.folder)
 
     @property
     def samples(self) -> pd.DataFrame:
-        return pd.read_parquet(self.folder / "samples.parquet")
+        return read_samples(self.folder)

@@ -47,6 +47,7 @@ def test_a_net_of_ones_own(tmp_path, monkeypatch):
         "    return nn.Sequential(nn.Flatten(), nn.Linear(3072, hidden), nn.Linear(hidden, num_classes))\n"
     )
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     conf = configured("python", "relu")
     conf.model.path, conf.model.kwargs = "net_from_conf_test:make", {"hidden": 4}
     assert instantiate(conf.model, _convert_="all")(torch.rand(2, 3, 32, 32)).shape == (2, 5)

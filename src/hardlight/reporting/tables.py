@@ -43,7 +43,7 @@ def comparison_table(records: pd.DataFrame) -> RenderableType:
     columns = _columns(rows)
     cell = min(max([CELL[0], *(len(column.attack) for column in columns)]), CELL[1])
     label = min(max(len(name) for name in names.values()), LABEL)
-    room = (WIDTH - label - 2) // (cell + 2)
+    room = (WIDTH - label - 3) // (cell + 2)
     table = Table(box=HORIZONTALS, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(width=label, overflow="fold")
     parts = list(_parts(columns, room))
