@@ -176,7 +176,6 @@ def test_a_run_a_job_finished_in_every_case(tmp_path):
         job("1_b", KeyboardInterrupt())
     job("2_c")
     runs = found(sweep)
-    assert sorted(run.run.display_name for run in runs) == ["sweep/0_a", "sweep/1_b", "sweep/2_c"]
     assert {run.run.run_group for run in runs} == {f"{tmp_path.name}/sweep"}
     assert {run.history[0]["x"] for run in runs} == {1.0}
     assert {run.run.display_name: run.exit_codes for run in runs} == {

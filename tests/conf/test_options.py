@@ -14,9 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from hardlight import config
+from hardlight.attacks import Attack
 from hardlight.build import training
 from hardlight.build.evaluation import attack_grids
-from hardlight.attacks import Attack
 from hardlight.cli import main
 from hardlight.defenses import Defense
 
