@@ -38,12 +38,15 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--command", required=True, help="what made the runs")
     parser.add_argument("--note", default="", help="what a reader must know")
+    parser.add_argument("--draw", nargs="*", default=(), help="the runs in the picture, by name; all if none is given")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     folders = sorted((path.parent for path in options.runs.rglob("records.csv")), key=lambda path: path.name)
     records, samples = read_records(*folders), read_samples(*folders)
     records.to_csv(options.out / "records.csv", index=False)
-    accuracy_curves(records[records["attack"] != "noise"], options.out / "accuracy.png")
+    drawn = [folder for folder in folders if not options.draw or folder.parent.name in options.draw]
+    shown = read_records(*drawn)
+    accuracy_curves(shown[shown["attack"] != "noise"], options.out / "accuracy.png")
     made = {
         "command": options.command,
         "note": options.note,
