@@ -22,19 +22,16 @@ class Evaluation:
 
 
 @dataclass
-class Train:
-    """``hardlight train``; Any where a group's own constructors check what is in it."""
+class Verb:
+    """What every verb that attacks has; Any where a group's own constructors check what is in it."""
 
     data: Any = None
     model: Any = None
     activation: Any = None
     defense: Any = field(default_factory=dict)
     attack: Any = field(default_factory=dict)
-    optimizer: Any = None
-    scheduler: Any = None
     trainer: Any = None
     logger: Any = field(default_factory=dict)
-    callbacks: Any = field(default_factory=dict)
     paths: Any = None
     debug: Any = None
     experiment: Any = None
@@ -46,30 +43,24 @@ class Train:
 
 
 @dataclass
-class Evaluate:
+class Train(Verb):
+    """``hardlight train``."""
+
+    optimizer: Any = None
+    scheduler: Any = None
+    callbacks: Any = field(default_factory=dict)
+
+
+@dataclass
+class Evaluate(Verb):
     """``hardlight evaluate``."""
 
     ckpt: str | None = None
     source: str | None = None
     trust: list[str] = field(default_factory=list)
-    data: Any = None
-    model: Any = None
-    activation: Any = None
-    defense: Any = field(default_factory=dict)
-    attack: Any = field(default_factory=dict)
-    trainer: Any = None
-    logger: Any = field(default_factory=dict)
-    paths: Any = None
-    debug: Any = None
-    experiment: Any = None
-    evaluation: Evaluation = field(default_factory=Evaluation)
-    seed: int = 0
-    chunk: Any = "auto"
-    name: str = ""
-    choices: Any = field(default_factory=dict)
 
 
-SCHEMAS = {"train": Train, "evaluate": Evaluate}
+SCHEMAS: dict[str, type[Verb]] = {"train": Train, "evaluate": Evaluate}
 
 
 def conf_folder() -> Path:
