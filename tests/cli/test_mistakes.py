@@ -47,6 +47,22 @@ SAID = {
     "train model=python": "model.path has no value yet: give model.path=VALUE",
     "train 'seed=${nowhere}'": "refers to ${nowhere}, which is not set",
     "train 'name=${oc.env:HARDLIGHT_NOT_SET}'": "HARDLIGHT_NOT_SET",
+    "train ~optimizer": "a run needs its optimizer",
+    "train data.source=null": "data must be chosen",
+    "train seed=-1": "seed must be a whole number from 0 to 4294967295, got -1",
+    "train seed=4294967296": "from 0 to 4294967295",
+    "train chunk=0": "chunk must be a whole number of at least 1",
+    "train evaluation.gallery=-1": "evaluation.gallery must be a whole number of at least 0, got -1",
+    "train trainer.max_epochs=null": "trainer.max_epochs must be a number where trainer.max_steps is -1",
+    "train trainer.limit_train_batches=abc": "trainer.limit_train_batches must be a number of at least 0, got 'abc'",
+    "train trainer.check_val_every_n_epoch=0": "trainer.check_val_every_n_epoch must be a whole number of at least 1",
+    "train trainer.accumulate_grad_batches=0": "trainer.accumulate_grad_batches must be a whole number of at least 1",
+    "train trainer.log_every_n_steps=-1": "trainer.log_every_n_steps must be a whole number of at least 0",
+    "train trainer.enable_progress_bar=maybe": "trainer.enable_progress_bar must be true or false, got 'maybe'",
+    "train callbacks.best.monitor=val/acc": "did you mean val/accuracy?",
+    "train callbacks=early_stopping callbacks.early_stopping.patience=-1": "patience must be a whole number",
+    "train paths.outputs=/dev/null": "set paths.outputs to a folder that can be written",
+    "train -m seed=0,1 paths.outputs=/dev/null": "set paths.outputs to a folder that can be written",
     "train hydra/launcher=jobs": "no hydra/launcher 'jobs'",
 }
 
@@ -60,3 +76,14 @@ def test_one_sentence(line: str, capsys: pytest.CaptureFixture[str], empty_folde
     assert "Traceback" not in err
     assert out == ""
     assert list(empty_folder.iterdir()) == []
+
+
+def test_a_configuration_file_that_is_no_yaml(
+    capsys: pytest.CaptureFixture[str], empty_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "conf" / "attack").mkdir(parents=True)
+    (tmp_path / "conf" / "attack" / "mine.yaml").write_text("a: [")
+    assert main(["train", "--config-dir", str(tmp_path / "conf"), "attack=[mine]"]) == 2
+    err = capsys.readouterr().err
+    assert "no YAML" in err and "mine.yaml" in err
+    assert err.count("\n") == 1

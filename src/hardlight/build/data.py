@@ -12,7 +12,7 @@ from hardlight.errors import UserError
 
 def describe_data(cfg: DictConfig) -> Any:
     """The data's source, checked to be there; fills in the shape and classes of a set that brings its own."""
-    if cfg.data is None:
+    if cfg.data is None or cfg.data.source is None:
         raise UserError("data must be chosen: data=NAME")
     source = made(cfg.data.source, "data")
     try:

@@ -1,4 +1,4 @@
-"""What trains: the classifier, its callbacks and loggers, the trainer and its devices."""
+"""What trains: the classifier, its callbacks and loggers, the trainer."""
 
 import math
 from typing import Any
@@ -15,11 +15,11 @@ from hardlight.classifier import Classifier
 from hardlight.defenses import DefendedNet
 from hardlight.errors import UserError
 
+MONITORED = ("val/accuracy", "val/robust_accuracy", "train/loss")
+
 
 def classifier(cfg: DictConfig, model: DefendedNet, config: dict[str, Any]) -> Classifier:
     """The net ready to be trained; ``config`` goes into its checkpoints."""
-    if cfg.chunk != "auto":
-        checked("chunk", checks.whole, cfg.chunk, low=1)
     optimizer = _made_for_later(cfg.optimizer, "optimizer", [nn.Parameter(torch.zeros(1))])
     scheduler = None
     if cfg.scheduler is not None:
@@ -56,27 +56,23 @@ def _made_for_later(node: DictConfig, where: str, trial: Any) -> Any:
 
 
 def callbacks(cfg: DictConfig) -> dict[str, pl.Callback]:
-    """Lightning's and our callbacks, by name."""
+    """Lightning's and our callbacks, by name; each monitors what is logged, or a metric of the user's own."""
     nodes = {str(name): node for name, node in (cfg.callbacks or {}).items() if node is not None}
     if not cfg.trainer.enable_progress_bar:
         nodes.pop("progress", None)  # Lightning refuses a bar that it is told to leave out
+    if not cfg.logger:
+        nodes.pop("learning_rate", None)  # and a learning rate that nothing would write down
+    for name, node in nodes.items():
+        if str(node.get("monitor")).startswith(("train/", "val/", "test/")):
+            checked(f"callbacks.{name}.monitor", checks.one_of, node.monitor, choices=MONITORED)
+        if "patience" in node:
+            checked(f"callbacks.{name}.patience", checks.whole, node.patience)
     return {name: made(node, f"callbacks.{name}") for name, node in nodes.items()}
 
 
 def loggers(cfg: DictConfig) -> list[Any]:
     """The loggers chosen, the CSV always among them."""
     return [made(node, f"logger.{name}") for name, node in (cfg.logger or {}).items() if node is not None]
-
-
-def check_devices(cfg: DictConfig) -> None:
-    """A GPU that is asked for must be there; the other numbers a trainer takes must be numbers."""
-    trainer = cfg.trainer
-    if trainer.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise UserError("trainer asks for a GPU, but torch sees none on this machine: use trainer=cpu")
-    for key in ("max_epochs", "max_steps"):
-        value = trainer[key]
-        if value is not None and value != -1:
-            checked(f"trainer.{key}", checks.whole, value)
 
 
 def trainer(cfg: DictConfig, found: list[pl.Callback], loggers: list[Any], **more: Any) -> pl.Trainer:

@@ -1,5 +1,6 @@
 """``hardlight VERB …``: the verb's Hydra main; the one place that turns an error into a sentence and an exit code."""
 
+import io
 import os
 import sys
 import traceback
@@ -32,6 +33,9 @@ def main(argv: list[str]) -> int:
 
 def entry() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without · or – is shown a ?
     sys.exit(main(sys.argv[1:]))
 
 

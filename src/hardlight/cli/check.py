@@ -19,6 +19,8 @@ from hardlight.cli.wording import omegaconf_sentence
 from hardlight.config import conf_folder
 from hardlight.errors import UserError
 
+NEEDED = ("model", "activation", "optimizer", "trainer", "paths", "evaluation", "seed", "name", "chunk")
+
 
 def check(arguments: Arguments) -> None:
     """Composes the configuration, a sweep's with each of its values at least once; UserError if a job could not."""
@@ -28,6 +30,8 @@ def check(arguments: Arguments) -> None:
             if _is_no_option(override):
                 options = ", ".join(_options(override.key_or_group))
                 raise UserError(f"{override.input_line}: {override.key_or_group} takes one of its options ({options})")
+            if override.is_delete() and override.key_or_group in NEEDED:
+                raise UserError(f"{override.input_line}: a run needs its {override.key_or_group}; change it instead")
             if override.is_sweep_override() and not arguments.multirun:
                 raise UserError(_several(override))
         for job in _each_value_once(overrides):

@@ -10,6 +10,7 @@ from hardlight.cli.arguments import Arguments
 from hardlight.cli.as_found import own_hydra
 from hardlight.cli.check import check
 from hardlight.cli.jobs import Jobs
+from hardlight.errors import UserError
 
 
 def launch(arguments: Arguments) -> None:
@@ -25,6 +26,11 @@ def launch(arguments: Arguments) -> None:
     with own_hydra():
         try:
             hydra.main(str(config.conf_folder()), arguments.config_name, version_base="1.3")(jobs.run)()
+        except OSError as error:  # Hydra's own: a job's are kept by jobs
+            if error.filename is None:
+                raise
+            wanted = "set paths.outputs to a folder that can be written"
+            raise UserError(f"{error.filename} cannot be made: {error.strerror}; {wanted}") from error
         finally:
             jobs.summarise()
     jobs.raise_if_failed()

@@ -10,6 +10,7 @@ from omegaconf.errors import (
     MissingMandatoryValue,
     OmegaConfBaseException,
 )
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from hardlight.errors import UserError
 
@@ -19,6 +20,8 @@ def mistake(error: BaseException) -> str | None:
     for reason in _reasons(error):
         if isinstance(reason, UserError):
             return str(reason)
+        if isinstance(reason, YAMLError):
+            return f"a configuration file is no YAML: {reason}"
         if isinstance(reason, InterpolationResolutionError | InterpolationKeyError | MissingMandatoryValue):
             return omegaconf_sentence(reason)
         if isinstance(reason, InstantiationException) and isinstance(reason.__cause__, ValueError):

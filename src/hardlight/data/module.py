@@ -78,6 +78,8 @@ class DataModule(pl.LightningDataModule):
             train = self.source.read("train")
             train.check(self.shape, self.num_classes)
             kept, held_out = split(train.labels, self.validation, self.seed)
+            if not len(held_out):
+                raise ValueError(f"{train.origin} must hold two images of one class at least, to hold one out")
             self._sets["validation"] = replace(train.select(held_out), origin=f"the validation part of {train.origin}")
             self._sets["train"] = self._extend(train.select(kept))
 

@@ -12,6 +12,7 @@ from hardlight.build.checkpoint import restore, trusted
 from hardlight.build.data import datamodule, describe_data, read_data
 from hardlight.build.evaluation import attack_grids, evaluation_n, facts
 from hardlight.build.model import defended_net
+from hardlight.build.settings import check_settings
 from hardlight.callbacks import AttackEvaluation, Progress, tracked
 from hardlight.classifier import Classifier
 from hardlight.defenses import DefendedNet, DefenseStack
@@ -21,7 +22,7 @@ from hardlight.verbs import outcome, plan
 
 def run(cfg: DictConfig) -> pd.DataFrame:
     """Test one net under attack; the records are also written to the run's folder."""
-    training.check_devices(cfg)
+    check_settings(cfg)
     model, cfg = _subject(cfg)
     source = describe_data(cfg)
     attacks = attack_grids(cfg)

@@ -12,6 +12,7 @@ from hardlight.build import training
 from hardlight.build.data import datamodule, describe_data, read_data
 from hardlight.build.evaluation import attack_grids, evaluation_n, facts
 from hardlight.build.model import defended_net, defense_stack
+from hardlight.build.settings import check_settings
 from hardlight.callbacks import AttackEvaluation, tracked
 from hardlight.verbs import outcome, plan
 
@@ -19,7 +20,7 @@ from hardlight.verbs import outcome, plan
 def run(cfg: DictConfig) -> pd.DataFrame:
     """Train and test one net; its records are also written to the run's folder."""
     config.write_choices(cfg)
-    training.check_devices(cfg)
+    check_settings(cfg)
     source = describe_data(cfg)
     stack = defense_stack(cfg)
     attacks = attack_grids(cfg)
