@@ -85,5 +85,6 @@ def test_a_configuration_file_that_is_no_yaml(
     (tmp_path / "conf" / "attack" / "mine.yaml").write_text("a: [")
     assert main(["train", "--config-dir", str(tmp_path / "conf"), "attack=[mine]"]) == 2
     err = capsys.readouterr().err
-    assert "no YAML" in err and "mine.yaml" in err
+    assert "no YAML" in err
+    assert "mine.yaml" in err
     assert err.count("\n") == 1
