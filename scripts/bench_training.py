@@ -43,7 +43,12 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision.transforms import ToTensor
 
-from hardlight import __version__, build, config
+from hardlight import __version__, config
+from hardlight.build import training
+from hardlight.build.data import datamodule
+from hardlight.build.evaluation import attack_grids
+from hardlight.build.model import defended_net, defense_stack
+from hardlight.build.nodes import made
 from hardlight.callbacks import AttackEvaluation
 from hardlight.data import BatchLoader, ImageSet, MnistSample
 
@@ -142,15 +147,15 @@ def fit(steps: int, overrides: Iterable[str] = (), terminal: bool = False) -> tu
         with initialize_config_dir(str(config.conf_folder()), version_base=None):
             own = [f"paths.output={folder}", f"trainer.max_steps={WARM_UP + steps}", "trainer.max_epochs=-1"]
             cfg = compose("train", [*overrides, *own])
-        stack = build.defense_stack(cfg)
+        stack = defense_stack(cfg)
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
-        classifier = build.classifier(cfg, build.defended_net(cfg, stack), config.plain(cfg))
-        data = build.datamodule(cfg, Tiled(), stack)
-        callbacks = build.callbacks(cfg)
+        classifier = training.classifier(cfg, defended_net(cfg, stack), config.plain(cfg))
+        data = datamodule(cfg, Tiled(), stack)
+        callbacks = training.callbacks(cfg)
         callbacks["progress"].console = Console(file=io.StringIO(), force_terminal=terminal)
-        evaluation = AttackEvaluation(build.attacks(cfg), run="bench", facts={}, folder=folder)
+        evaluation = AttackEvaluation(attack_grids(cfg), run="bench", facts={}, folder=folder)
         timed = Timed(steps)
-        trainer = build.trainer(cfg, [*callbacks.values(), evaluation, timed], build.loggers(cfg))
+        trainer = training.trainer(cfg, [*callbacks.values(), evaluation, timed], training.loggers(cfg))
         trainer.fit(classifier, datamodule=data, weights_only=True)
     return timed.seconds
 
@@ -160,9 +165,9 @@ def bare_loop(steps: int) -> tuple[float, float]:
     with initialize_config_dir(str(config.conf_folder()), version_base=None):
         cfg = compose("train")
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    net = build.made(cfg.model, "model")
+    net = made(cfg.model, "model")
     optimizer = torch.optim.Adam(net.parameters(), lr=cfg.optimizer.lr)
-    data = build.datamodule(cfg, Tiled(), build.defense_stack(cfg))
+    data = datamodule(cfg, Tiled(), defense_stack(cfg))
     data.setup("fit")
     batches = iter(data.train_dataloader())
     for number, (x, y, _) in enumerate(itertools.islice(batches, WARM_UP + steps)):

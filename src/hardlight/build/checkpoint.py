@@ -68,12 +68,13 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not file.is_file():
         near = sorted(file.parent.glob("*.ckpt")) if file.parent.is_dir() else []
         close = checks.nearest(file.name, [each.name for each in near])
-        hint = f"; did you mean {file.parent / close}?" if close else ""
+        meant = file / "best.ckpt" if (file / "best.ckpt").is_file() else file.parent / close if close else None
+        hint = f"; did you mean {meant}?" if meant else ""
         raise UserError(f"no checkpoint at {file}{hint}")
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a broken or foreign file makes torch raise
-        raise UserError(f"{file} cannot be read as a checkpoint: {sentence(error)}") from error
+        raise UserError(f"{file} is no checkpoint, or a damaged one") from error
     ours = checkpoint.get("hardlight") if isinstance(checkpoint, dict) else None
     if not isinstance(ours, dict) or "config" not in ours or "state_dict" not in checkpoint:
         raise UserError(

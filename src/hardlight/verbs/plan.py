@@ -55,7 +55,7 @@ def show(cfg: DictConfig, data: DataModule, model: DefendedNet, attacks: Mapping
     for name, grid in attacks.items():
         table.add_row("attack", f"{name} {grid[0].norm} at eps {', '.join(f'{a.eps:.4g}' for a in grid)}")
     if "train" in sizes:
-        steps = -(-sizes["train"] // data.batch_size)
+        steps = _limited(-(-sizes["train"] // data.batch_size), cfg.trainer.limit_train_batches)
         ends = f"{cfg.trainer.max_steps} steps, {steps} an epoch"
         if cfg.trainer.max_steps == -1:
             ends = f"{cfg.trainer.max_epochs} epochs of {steps} steps"
@@ -76,6 +76,13 @@ def _settings(node: Any) -> str:
         elif key not in ("_target_", "label", "seed"):
             parts.append(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}")
     return ", ".join(parts)
+
+
+def _limited(steps: int, limit: float | None) -> int:
+    """Lightning's ``limit_train_batches``: a share of the steps, or their number."""
+    if limit is None:
+        return steps
+    return int(steps * limit) if isinstance(limit, float) else min(steps, limit)
 
 
 def _device(cfg: DictConfig) -> str:
