@@ -117,7 +117,7 @@ def _code(node: Any) -> Iterator[str]:
 def _is_ours(code: str) -> bool:
     """A single public name of ours, or one of torch's activations; a path of python_net, with its colon, never is."""
     prefix, _, name = code.rpartition(".")
-    ours = f"{prefix}." in OURS and not name.startswith("_") and name in _public(prefix)
+    ours = f"{prefix}." in OURS and name in _public(prefix)
     return ours or (prefix == "torch.nn" and name in vars(nn.modules.activation)["__all__"])
 
 
