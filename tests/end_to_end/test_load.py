@@ -13,6 +13,7 @@ from finished_run import Run
 from torch import nn
 
 import hardlight
+from hardlight.build.checkpoint import trusted
 from hardlight.cli import main
 
 
@@ -143,3 +144,10 @@ def test_a_configuration_that_makes_no_net(words: dict[str, Any], tampered: Call
     with pytest.raises(hardlight.UserError, match=r"tampered\.ckpt") as told:
         hardlight.load(tampered(words))
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("target", ["hardlight.nets.weights", "hardlight.attacks._hidden", "hardlight.config.register"])
+def test_only_what_is_public_is_built(target: str) -> None:
+    with pytest.raises(hardlight.UserError, match=f"it wants to run code of yours, {target}"):
+        trusted({"_target_": target}, "model", ())
+    trusted({"_target_": "hardlight.nets.CNN", "activation": {"_target_": "torch.nn.ReLU"}}, "model", ())
