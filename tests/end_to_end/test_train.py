@@ -120,3 +120,8 @@ def test_batch_statistics_are_those_of_the_training_forwards_alone(
         mean = train["images"].mean() / 255
     moved = 1 - 0.9**forwards  # of the way from 0 to the batches' means, each of which is near the data's own
     assert state["model.net.0.running_mean"].item() == pytest.approx(moved * mean, abs=0.1 * (0.1 + 0.02))
+
+
+def test_the_csv_is_written_whatever_is_chosen(hardlight, npz) -> None:
+    folder = hardlight("train", *npz["gray"], "debug=fast", "attack=fgsm", "logger=[]")
+    assert "train/epoch_seconds" in set(pd.read_csv(folder / "metrics.csv"))

@@ -6,6 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, ListConfig
+from pytorch_lightning.loggers import CSVLogger
 from torch import nn
 
 from hardlight import checks
@@ -60,8 +61,6 @@ def callbacks(cfg: DictConfig) -> dict[str, pl.Callback]:
     nodes = {str(name): node for name, node in (cfg.callbacks or {}).items() if node is not None}
     if not cfg.trainer.enable_progress_bar:
         nodes.pop("progress", None)  # Lightning refuses a bar that it is told to leave out
-    if not cfg.logger:
-        nodes.pop("learning_rate", None)  # and a learning rate that nothing would write down
     for name, node in nodes.items():
         if str(node.get("monitor")).startswith(("train/", "val/", "test/")):
             checked(f"callbacks.{name}.monitor", checks.one_of, node.monitor, choices=MONITORED)
@@ -71,11 +70,14 @@ def callbacks(cfg: DictConfig) -> dict[str, pl.Callback]:
 
 
 def loggers(cfg: DictConfig) -> list[Any]:
-    """The loggers chosen, the CSV always among them."""
-    return [made(node, f"logger.{name}") for name, node in (cfg.logger or {}).items() if node is not None]
+    """The loggers chosen, and the CSV in every case."""
+    found = [made(node, f"logger.{name}") for name, node in (cfg.logger or {}).items() if node is not None]
+    if not any(isinstance(each, CSVLogger) for each in found):
+        found.insert(0, CSVLogger(cfg.paths.output, name="", version=""))
+    return found
 
 
 def trainer(cfg: DictConfig, found: list[pl.Callback], loggers: list[Any], **more: Any) -> pl.Trainer:
     """Lightning's Trainer."""
-    built: pl.Trainer = made(cfg.trainer, "trainer", callbacks=found, logger=loggers or False, **more)
+    built: pl.Trainer = made(cfg.trainer, "trainer", callbacks=found, logger=loggers, **more)
     return built
