@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -70,6 +70,10 @@ class Attack(ABC):
                 goal = Goal(y)
             x_adv = self.perturb(queries, x, goal, index) if len(x) else x
             return Outcome(x_adv.detach(), queries.forward_passes, queries.backward_passes)
+
+    def exhaustive(self) -> Self:
+        """The same attack, spending its whole budget on every sample: for sets that are trained on or transferred."""
+        return self
 
     @abstractmethod
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Projected gradient descent (Madry et al., ICLR 2018)."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -42,6 +42,9 @@ class PGD(FixedBudget):
         checks.flag("random_start", self.random_start)
         checks.one_of("loss", self.loss, LOSSES)
         checks.flag("early_stop", self.early_stop)
+
+    def exhaustive(self) -> Self:
+        return replace(self, early_stop=False)
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         goal = replace(goal, loss=self.loss)

@@ -38,9 +38,10 @@ def evaluation_n(cfg: DictConfig, names: Mapping[str, Any]) -> int | dict[str, i
             checked("evaluation.n", checks.one_of, str(name), choices=list(names))
             checked(f"evaluation.n.{name!s}", checks.whole, value, low=1)
         return {str(name): value for name, value in n.items()}
-    if n is not None:
-        checked("evaluation.n", checks.whole, n, low=1)
-    return n  # type: ignore[no-any-return]
+    if n is None:
+        return None
+    checked("evaluation.n", checks.whole, n, low=1)
+    return int(n)
 
 
 def facts(cfg: DictConfig) -> dict[str, Any]:

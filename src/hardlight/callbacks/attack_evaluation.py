@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,7 @@ class AttackEvaluation(pl.Callback):
 
     def _prepare(self, attack: FixedBudget) -> FixedBudget:
         """An image that is to fool another model is not finished when it fools its source."""
-        if self.source is not None and getattr(attack, "early_stop", False):
-            return replace(attack, early_stop=False)  # type: ignore[call-arg]
-        return attack
+        return attack if self.source is None else attack.exhaustive()
 
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if isinstance(self.source, nn.Module):

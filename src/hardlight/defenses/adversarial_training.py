@@ -1,6 +1,6 @@
 """Adversarial training (Goodfellow, Shlens, Szegedy, ICLR 2015, section 6), with any attack inside."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +26,7 @@ class AdversarialTraining(Defense):
         if not isinstance(self.attack, Attack):
             raise ValueError(f"attack must be an attack, got {self.attack!r}")
         checks.fraction("alpha", self.alpha)
-        if getattr(self.attack, "early_stop", False):
-            object.__setattr__(self, "attack", replace(self.attack, early_stop=False))  # type: ignore[call-arg]
+        object.__setattr__(self, "attack", self.attack.exhaustive())
 
     def harden(self, loss: Tensor, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         # The trainer seeds torch from (seed, epoch, batch, rank), so these name every row of the training apart.
