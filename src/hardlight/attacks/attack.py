@@ -98,6 +98,22 @@ class FixedBudget(Attack):
         checks.one_of("norm", self.norm, self.norms)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MinimalNorm(Attack):
+    """An attack that looks for the smallest perturbation in ``norm`` that fools the model, without a budget.
+
+    A sample that it does not fool is returned unchanged.
+    """
+
+    norm: str = "l2"
+
+    norms: ClassVar[tuple[str, ...]] = ("l2",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.one_of("norm", self.norm, self.norms)
+
+
 def _check(x: Tensor, **labels: Tensor) -> None:
     if x.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"pixels must be float32 or float64, got {x.dtype}")
