@@ -15,7 +15,8 @@ PACKAGE = Path(hardlight.__file__).parent
 TIERS = [
     {"checks", "errors"},
     {"tensors", "statistics"},
-    {"nets", "attacks", "metrics"},
+    {"nets", "attacks"},
+    {"metrics"},
     {"defenses"},
     {"classifier", "data"},
     {"evaluation"},
