@@ -104,7 +104,7 @@ def _check_job(overrides: list[str], arguments: Arguments) -> None:
     except (ConfigCompositionException, HydraException, OmegaConfBaseException) as error:
         raise UserError(_refused(error, overrides, arguments)) from error
     if arguments.package and OmegaConf.select(cfg, arguments.package, throw_on_missing=False) is None:
-        hint = _hint(arguments.package, _keys(cfg))
+        hint = _hint(arguments.package, settings(cfg))
         raise UserError(f"--package {arguments.package}: there is no such part of the configuration{hint}")
     if not any(flag.startswith(("--cfg", "--info", "--hydra-help")) for flag in arguments.flags):
         _check_values(cfg)
@@ -143,30 +143,31 @@ def _unknown(key: str, overrides: list[str], arguments: Arguments) -> str:
         cfg = _compose(others, arguments)
     except HydraException:
         cfg = _compose([], arguments)
-    keys = list(_keys(cfg))
+    keys = list(settings(cfg))
     group, _, rest = key.partition(".")
     option, options = rest.partition(".")[0], _options(group)
     if rest and cfg.get(group) is None and options:
         return f"there is no setting {key}: no {group} is chosen ({group}: {', '.join(options)})"
     if option in options and f"{group}.{option}" not in keys:
         return f"there is no setting {key}: {option} is not chosen, as in '{group}=[{option}]'"
-    close = _nearest_key(key, keys)
+    close = nearest_key(key, keys)
     return f"there is no setting {key}" + (f"; did you mean {close}?" if close else "")
 
 
-def _nearest_key(key: str, keys: list[str]) -> str | None:
+def nearest_key(key: str, keys: list[str]) -> str | None:
     """Beside it if its parent exists; else one of the same last name, at the top, or anywhere."""
     parent, _, last = key.rpartition(".")
     beside = [name for name in keys if parent and name.rpartition(".")[0] == parent]
-    top = get_close_matches(key, [name for name in keys if "." not in name], n=1, cutoff=0.7)
     by_name = {name.rpartition(".")[2]: name for name in reversed(beside or keys)}
-    if top and last not in by_name:
+    top = get_close_matches(key, [name for name in keys if "." not in name], n=1, cutoff=0.7)
+    if top and not beside and last not in by_name:
         return top[0]
     close = nearest(last, by_name)
     return by_name[close] if close else None
 
 
-def _keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
+def settings(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
+    """The full key of everything in a composed configuration, but Hydra's own."""
     for key in map(str, cfg):
         if prefix or key != "hydra":
             yield f"{prefix}{key}"
@@ -177,7 +178,7 @@ def _keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
                 and not value._is_missing()
                 and not value._is_interpolation()
             ):
-                yield from _keys(value, f"{prefix}{key}.")
+                yield from settings(value, f"{prefix}{key}.")
 
 
 def _check_values(cfg: DictConfig) -> None:
@@ -185,7 +186,7 @@ def _check_values(cfg: DictConfig) -> None:
     with read_write(cfg.hydra.runtime), open_dict(cfg.hydra.runtime):
         cfg.hydra.runtime.output_dir = ""
     HydraConfig.instance().set_config(cfg)
-    for key in _keys(cfg):
+    for key in settings(cfg):
         try:
             OmegaConf.select(cfg, key, throw_on_missing=True, throw_on_resolution_failure=True)
         except OmegaConfBaseException as error:
