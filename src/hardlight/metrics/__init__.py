@@ -1,4 +1,4 @@
-"""Robustness metrics: pure functions and ``torchmetrics`` classes of sums and counts."""
+"""Robustness metrics: pure functions, and ``torchmetrics`` classes of counts or of values a sample."""
 
 from hardlight.metrics.robust_accuracy import (
     AdversarialAccuracy,
@@ -6,5 +6,14 @@ from hardlight.metrics.robust_accuracy import (
     adversarial_accuracy,
     robust_accuracy,
 )
+from hardlight.metrics.sample_metric import Attacked, Estimate, SampleMetric
 
-__all__ = ["AdversarialAccuracy", "RobustAccuracy", "adversarial_accuracy", "robust_accuracy"]
+__all__ = [
+    "AdversarialAccuracy",
+    "Attacked",
+    "Estimate",
+    "RobustAccuracy",
+    "SampleMetric",
+    "adversarial_accuracy",
+    "robust_accuracy",
+]
