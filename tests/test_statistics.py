@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from hardlight.statistics import wilson
+from hardlight.statistics import mcnemar, paired_difference, wilson
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (0, 50), (50, 50), (3, 7), (610, 1000), (9999, 10000)])
@@ -42,3 +42,49 @@ def test_refuses_impossible_counts(k, n):
 def test_refuses_confidence_outside(confidence):
     with pytest.raises(ValueError, match="confidence"):
         wilson(1, 2, confidence)
+
+
+# (gained, lost, n) and the interval printed: Fagerland, Lydersen, Laake 2014, their airway hyper-responsiveness before
+# and after a transplantation, and their complete response before and after a therapy.
+PUBLISHED = {(1, 7, 21): (-0.508, -0.013), (6, 16, 161): (-0.1195, -0.0032)}
+
+
+@pytest.mark.parametrize("counts", PUBLISHED)
+def test_a_paired_difference_as_published(counts):
+    assert paired_difference(*counts) == pytest.approx(PUBLISHED[counts], abs=5e-4)
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(0.02, 0.02), (0.1, 0.02), (0.3, 0.05), (0.001, 0.001), (0.0, 0.6)])
+@pytest.mark.parametrize("n", [50, 1000])
+def test_a_paired_difference_covers_what_it_should(gained, lost, n):
+    rng = np.random.default_rng(0)
+    draws = rng.multinomial(n, [gained, lost, 1 - gained - lost], size=4000)
+    intervals = [paired_difference(int(more), int(fewer), n) for more, fewer, _ in draws]
+    covered = np.mean([low <= gained - lost <= high for low, high in intervals])
+    assert covered > 0.937  # 0.95, less Bonett and Price's own shortfall and four standard errors of 4000 draws
+
+
+def test_a_paired_difference_turns_around_with_its_sides():
+    low, high = paired_difference(30, 4, 100)
+    assert paired_difference(4, 30, 100) == pytest.approx((-high, -low))
+    assert low < (30 - 4) / 100 < high
+
+
+def test_no_pairs_say_nothing():
+    assert paired_difference(0, 0, 0) == (-1, 1)
+    assert mcnemar(0, 0) == 1
+
+
+@pytest.mark.parametrize("counts", [(3, 2, 4), (-1, 2, 4), (1, -1, 4)])
+def test_a_paired_difference_refuses_impossible_counts(counts):
+    with pytest.raises(ValueError, match="counts of at most n"):
+        paired_difference(*counts)
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(1, 0), (5, 5), (6, 16), (0, 300), (1234, 1100)])
+def test_mcnemar_as_scipy_computes_it(gained, lost):
+    assert mcnemar(gained, lost) == pytest.approx(binomtest(gained, gained + lost).pvalue, rel=1e-9)
+
+
+def test_mcnemar_as_published():
+    assert mcnemar(6, 16) == pytest.approx(0.052479, abs=1e-6)  # the therapy again

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from itertools import permutations
 
 import pandas as pd
-from scipy.stats import binomtest
 
 from hardlight.evaluation.records import shared
 from hardlight.evaluation.run_labels import run_labels
+from hardlight.statistics import mcnemar
 
 SIGNIFICANCE = 0.01
 
@@ -40,7 +40,8 @@ def _pairs(samples: pd.DataFrame, eps: float) -> Iterator[tuple[str, str, float,
             continue
         stands = shared(samples[samples["attack"].isin([a, b])])
         gap = stands[a].mean() - stands[b].mean()
-        if not gap > 0 or _p_value(stands[a], stands[b]) >= SIGNIFICANCE:
+        only_a, only_b = int((stands[a] & ~stands[b]).sum()), int((~stands[a] & stands[b]).sum())
+        if not gap > 0 or mcnemar(only_a, only_b) >= SIGNIFICANCE:
             continue
         meaning = _meaning(str(a), str(b), int(kinds[a]), int(kinds[b]))
         if meaning:
@@ -58,9 +59,3 @@ def _meaning(a: str, b: str, kind_a: int, kind_b: int) -> str | None:
     if kind_a == 1:
         return f"{a} alone would have overstated its robustness."
     return None  # a gradient that beats noise
-
-
-def _p_value(a: pd.Series, b: pd.Series) -> float:
-    """McNemar's exact test of paired outcomes."""
-    only_a, only_b = int((a & ~b).sum()), int((~a & b).sum())
-    return float(binomtest(only_a, only_a + only_b).pvalue)

@@ -28,7 +28,7 @@ def accuracy_curves(records: pd.DataFrame, path: str | Path) -> Path:
     norm and source. The per-sample worst case is left out: it lies on the strongest attack, or just below.
     Raises ``ValueError`` if the records hold no attacked accuracy.
     """
-    return _save(accuracy_figure(records), path)
+    return save(accuracy_figure(records), path)
 
 
 def accuracy_figure(records: pd.DataFrame) -> Figure:
@@ -102,7 +102,7 @@ def gallery(
     factor = f"difference\n× {1 / scale:.3g} (full scale ±{scale:.3g})"
     for axes, title in zip(grid[0], ["clean", f"{attack}@{eps:.4g}", factor], strict=True):
         axes.set_title(title, fontsize=9)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _curve(axes: Axes, points: pd.DataFrame, colour: str, style: dict[str, Any]) -> None:
@@ -170,7 +170,8 @@ def _show_difference(axes: Axes, difference: NDArray[np.float64], scale: float) 
     axes.set_xlabel(f"linf {np.abs(difference).max():.3g} · l2 {np.linalg.norm(difference):.3g}", fontsize=8)
 
 
-def _save(figure: Figure, path: str | Path) -> Path:
+def save(figure: Figure, path: str | Path) -> Path:
+    """``figure`` as a PNG, its folder made where it is not there."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="png")

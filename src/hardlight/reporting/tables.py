@@ -57,7 +57,7 @@ def comparison_table(records: pd.DataFrame) -> RenderableType:
         for run, name in names.items():
             shown = [_cell(cells[column].get(run), best[column]) for column in part]
             table.add_row(Text(name), *shown, end_section=run == list(names)[-1])
-    return Group(_wrapped(_title(rows), "bold"), table, _wrapped(_footnote(rows), "dim"))
+    return Group(wrapped(_title(rows), "bold"), table, wrapped(_footnote(rows), "dim"))
 
 
 def wide(records: pd.DataFrame) -> pd.DataFrame:
@@ -168,6 +168,6 @@ def _footnote(rows: pd.DataFrame) -> str:
     return f"{note}n: {counted}.{mixed}"
 
 
-def _wrapped(text: str, style: str) -> Text:
+def wrapped(text: str, style: str) -> Text:
     """``text`` in lines of at most the table's width, on a wider terminal too."""
     return Text("\n".join(textwrap.wrap(text, WIDTH)), style=style)
