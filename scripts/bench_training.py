@@ -50,7 +50,7 @@ from hardlight.build.evaluation import attack_grids
 from hardlight.build.model import defended_net, defense_stack
 from hardlight.build.nodes import made
 from hardlight.callbacks import AttackEvaluation
-from hardlight.data import BatchLoader, ImageSet, MnistSample
+from hardlight.data import BatchLoader, ImageSet, ShippedSample
 
 WARM_UP = 3  # steps before the clock starts
 BATCH = 128
@@ -130,7 +130,7 @@ class Timed(pl.Callback):
 
 
 @dataclass(frozen=True)
-class Tiled(MnistSample):
+class Tiled(ShippedSample):
     """The shipped sample, its training part ten times over: as large as MNIST."""
 
     def read(self, part: str) -> ImageSet:
@@ -150,7 +150,7 @@ def fit(steps: int, overrides: Iterable[str] = (), terminal: bool = False) -> tu
         stack = defense_stack(cfg)
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
         classifier = training.classifier(cfg, defended_net(cfg, stack), config.plain(cfg))
-        data = datamodule(cfg, Tiled(), stack)
+        data = datamodule(cfg, Tiled(name="mnist"), stack)
         callbacks = training.callbacks(cfg)
         callbacks["progress"].console = Console(file=io.StringIO(), force_terminal=terminal)
         evaluation = AttackEvaluation(attack_grids(cfg), run="bench", facts={}, folder=folder)
@@ -167,7 +167,7 @@ def bare_loop(steps: int) -> tuple[float, float]:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     net = made(cfg.model, "model")
     optimizer = torch.optim.Adam(net.parameters(), lr=cfg.optimizer.lr)
-    data = datamodule(cfg, Tiled(), defense_stack(cfg))
+    data = datamodule(cfg, Tiled(name="mnist"), defense_stack(cfg))
     data.setup("fit")
     batches = iter(data.train_dataloader())
     for number, (x, y, _) in enumerate(itertools.islice(batches, WARM_UP + steps)):
@@ -222,7 +222,7 @@ def gda_comparisons(steps: int) -> list[Comparison]:
 
 def data_comparisons(n: int) -> list[Comparison]:
     """Epochs of 60,000 images, but of ``n`` for the reader that takes seconds."""
-    sample = MnistSample().read("train")
+    sample = ShippedSample(name="mnist").read("train")
     images = tiled(sample)
     floats = TensorDataset(images.images / 255, images.labels)
     single = PerImage(sample.select(torch.arange(n)))

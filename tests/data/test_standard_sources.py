@@ -1,4 +1,4 @@
-"""MNIST and CIFAR10 from small files in the official formats, prepared arrays, and the sample that ships."""
+"""MNIST and CIFAR10 from small files in the official formats and from prepared arrays."""
 
 import gzip
 import hashlib
@@ -10,10 +10,9 @@ from threading import Thread
 
 import numpy as np
 import pytest
-import torch
 from torchvision import datasets
 
-from hardlight.data import MnistSample, StandardSource
+from hardlight.data import StandardSource
 
 
 def idx(array):
@@ -167,18 +166,3 @@ def test_broken_mnist_files(mnist, fault):
 def test_settings_are_checked(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         StandardSource(folder="x", **options)
-
-
-def test_the_sample():
-    source = MnistSample()
-    source.check()
-    source.prepare()
-    assert source.describe() == ((1, 28, 28), 10)
-    for part, per_class, official in (("train", 600, 60_000), ("test", 100, 10_000)):
-        sample = source.read(part)
-        assert sample.images.dtype == torch.uint8
-        assert sample.shape == (1, 28, 28)
-        assert sample.labels.bincount().tolist() == [per_class] * 10
-        assert bool((sample.index.diff() > 0).all())
-        assert 0 <= sample.index[0] < sample.index[-1] < official
-        assert 0.12 < sample.images.float().mean() / 255 < 0.14  # MNIST's mean is 0.1307

@@ -2,9 +2,9 @@
 
 from hardlight.data.image_set import ImageSet, Source
 from hardlight.data.loader import Batch, BatchLoader
-from hardlight.data.mnist_sample import MnistSample
 from hardlight.data.module import DataModule
 from hardlight.data.npz import NpzSource
+from hardlight.data.shipped_sample import ShippedSample
 from hardlight.data.split import split
 from hardlight.data.standard import StandardSource
 
@@ -13,8 +13,8 @@ __all__ = [
     "BatchLoader",
     "DataModule",
     "ImageSet",
-    "MnistSample",
     "NpzSource",
+    "ShippedSample",
     "Source",
     "StandardSource",
     "split",
