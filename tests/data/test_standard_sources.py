@@ -1,4 +1,4 @@
-"""MNIST and CIFAR10 from small files in the official formats and from prepared arrays."""
+"""MNIST, Fashion-MNIST and CIFAR10 from small files in the official formats and from prepared arrays."""
 
 import gzip
 import hashlib
@@ -22,7 +22,12 @@ def idx(array):
 
 @pytest.fixture
 def mnist(tmp_path):
-    raw = tmp_path / "MNIST" / "raw"
+    return written(tmp_path, "MNIST")
+
+
+def written(folder, name):
+    """Six training and three test images in MNIST's four files."""
+    raw = folder / name / "raw"
     raw.mkdir(parents=True)
     arrays = {}
     for part, prefix, n in (("train", "train", 6), ("test", "t10k", 3)):
@@ -31,12 +36,13 @@ def mnist(tmp_path):
         (raw / f"{prefix}-images-idx3-ubyte").write_bytes(idx(images))
         (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(idx(labels))
         arrays[part] = images, labels
-    return tmp_path, arrays
+    return folder, arrays
 
 
-def test_mnist_as_torchvision_keeps_it(mnist):
-    folder, arrays = mnist
-    source = StandardSource(name="mnist", folder=str(folder))
+@pytest.mark.parametrize(("name", "folder_name"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
+def test_mnist_as_torchvision_keeps_it(tmp_path, name, folder_name):
+    folder, arrays = written(tmp_path, folder_name)
+    source = StandardSource(name=name, folder=str(folder))
     source.check()
     source.prepare()
     assert source.describe() == ((1, 28, 28), 10)
@@ -75,7 +81,9 @@ def test_cifar10_as_torchvision_keeps_it(tmp_path, monkeypatch):
         source.read("test")
 
 
-@pytest.mark.parametrize(("name", "shape"), [("mnist", (28, 28)), ("cifar10", (32, 32, 3))])
+@pytest.mark.parametrize(
+    ("name", "shape"), [("mnist", (28, 28)), ("fashion_mnist", (28, 28)), ("cifar10", (32, 32, 3))]
+)
 def test_prepared_arrays_come_first(mnist, name, shape):
     folder, _ = mnist
     (folder / name).mkdir()
@@ -92,7 +100,7 @@ def test_prepared_arrays_come_first(mnist, name, shape):
         source.check()
 
 
-@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
 def test_a_missing_folder_says_where_it_looked_and_what_to_do(tmp_path, name):
     folder = tmp_path / "nowhere"
     with pytest.raises(ValueError, match=f"{name} is not in {folder}") as error:
@@ -102,6 +110,12 @@ def test_a_missing_folder_says_where_it_looked_and_what_to_do(tmp_path, name):
     assert "\n" not in str(error.value)
     StandardSource(name=name, folder=str(folder), download=True).check()
     assert not folder.exists()
+
+
+def test_one_set_is_not_taken_for_another(mnist):
+    folder, _ = mnist
+    with pytest.raises(ValueError, match=f"fashion_mnist is not in {folder}, .*nor as FashionMNIST/raw/train-images"):
+        StandardSource(name="fashion_mnist", folder=str(folder)).check()
 
 
 def test_one_missing_file_is_noticed(mnist):

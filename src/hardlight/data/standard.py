@@ -1,4 +1,4 @@
-"""MNIST and CIFAR10, from arrays prepared beforehand or through torchvision."""
+"""MNIST, Fashion-MNIST and CIFAR10, from arrays prepared beforehand or through torchvision."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from hardlight import checks
 from hardlight.data import npz_file
 from hardlight.data.image_set import ImageSet
 
-_MNIST_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+_IDX_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 _CIFAR10_FILES = ("batches.meta", *(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
 
 
@@ -24,8 +24,14 @@ class Known(NamedTuple):
     num_classes: int
 
 
+def _idx(reader: Any) -> Known:
+    """A set of gray images in MNIST's own format."""
+    return Known(reader, tuple(f"{reader.__name__}/raw/{file}-ubyte" for file in _IDX_FILES), (1, 28, 28), 10)
+
+
 _KNOWN = {
-    "mnist": Known(datasets.MNIST, tuple(f"MNIST/raw/{file}-ubyte" for file in _MNIST_FILES), (1, 28, 28), 10),
+    "mnist": _idx(datasets.MNIST),
+    "fashion_mnist": _idx(datasets.FashionMNIST),
     "cifar10": Known(
         datasets.CIFAR10, tuple(f"cifar-10-batches-py/{file}" for file in _CIFAR10_FILES), (3, 32, 32), 10
     ),
@@ -45,6 +51,7 @@ class StandardSource:
 
     def __post_init__(self) -> None:
         checks.one_of("name", self.name, _KNOWN)
+        checks.text("folder", self.folder)
         checks.flag("download", self.download)
 
     def check(self) -> None:
