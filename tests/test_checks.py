@@ -5,13 +5,13 @@ import pytest
 
 from hardlight import checks
 
-NOT_A_NUMBER = [math.nan, math.inf, -math.inf, True, False, "1", None, [1], 1j]
+NOT_A_NUMBER = [math.nan, math.inf, -math.inf, 1e16, 10**400, True, False, "1", None, [1], 1j]
 
 
 @pytest.mark.parametrize(
     ("check", "good", "bad"),
     [
-        (checks.number, [0, -1.5, 1e300, np.float64(0.1)], []),
+        (checks.number, [0, -1.5, 1e15, np.float64(0.1)], []),
         (checks.positive, [1e-300, 1, 2.5], [0, 0.0, -0.0, -1]),
         (checks.non_negative, [0, 0.0, 3], [-1e-300, -1]),
         (checks.fraction, [0, 1, 0.5], [-0.1, 1.1]),
@@ -36,6 +36,7 @@ def test_numbers(check, good, bad):
         ({"low": 0, "high": 1}, 2, "eps must be a number from 0 to 1, got 2"),
         ({"low": 0, "high": 1, "strict_low": True}, 0, "eps must be a number from 0 to 1, 0 excluded, got 0"),
         ({"high": 1}, 2, "eps must be a number of at most 1, got 2"),
+        ({"low": 0}, math.inf, "eps must be a number of at most 1e+15, got inf"),
     ],
 )
 def test_the_sentence_says_what_would_be_right(settings, value, sentence):
@@ -46,7 +47,7 @@ def test_the_sentence_says_what_would_be_right(settings, value, sentence):
 
 def test_whole():
     checks.whole("steps", 0)
-    checks.whole("steps", 10**30, low=1)
+    checks.whole("steps", 2**63 - 1, low=1)
     checks.whole("bits", 8, low=1, high=8)
     for value in [-1, 1.0, "3", None, True, math.nan]:
         with pytest.raises(ValueError, match=r"^steps must be a whole number of at least 0, got "):
@@ -54,6 +55,29 @@ def test_whole():
     for value in (0, 9):
         with pytest.raises(ValueError, match=rf"^bits must be a whole number from 1 to 8, got {value}$"):
             checks.whole("bits", value, low=1, high=8)
+
+
+def test_a_whole_number_fits_64_bits():
+    with pytest.raises(ValueError, match=f"^steps must be a whole number from 0 to {2**63 - 1}, got {2**63}$"):
+        checks.whole("steps", 2**63)
+
+
+def test_text():
+    checks.text("path", "a")
+    for value in ["", None, 1, True, ["a"], {"a": 1}]:
+        with pytest.raises(ValueError, match=r"^path must be text, got "):
+            checks.text("path", value)
+
+
+def test_shape():
+    checks.shape("shape", (1, 28, 28))
+    checks.shape("shape", [3, 1, 9])
+    for value in [(1, 28), (1, 28, 28, 1), "abc", None, 28, {1, 2, 3}]:
+        with pytest.raises(ValueError, match=r"^shape must be \(channels, height, width\), got "):
+            checks.shape("shape", value)
+    for size in (0, -1, 1.0, True, None):
+        with pytest.raises(ValueError, match=rf"^shape must be a whole number of at least 1, got {size}$"):
+            checks.shape("shape", (1, 28, size))
 
 
 def test_flag():

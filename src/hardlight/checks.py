@@ -2,8 +2,11 @@
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+LARGEST = 1e15  # a square of it, summed over any image, still is a 32-bit float
+LARGEST_WHOLE = 2**63 - 1  # of a 64-bit integer
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:
@@ -13,10 +16,12 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
 
 
 def number(field: str, value: Any, *, low: float = -math.inf, high: float = math.inf, strict_low: bool = False) -> None:
-    """A finite number in [low, high], or in (low, high] if ``strict_low``."""
-    finite = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not finite or not low <= value <= high or (strict_low and value == low):
+    """A number in [low, high], or in (low, high] if ``strict_low``; no infinite one, nor one near it."""
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    if not numeric or not low <= value <= high or (strict_low and value == low):
         raise ValueError(f"{field} must be a number{_range(low, high, strict_low)}, got {value!r}")
+    if abs(value) > LARGEST:
+        raise ValueError(f"{field} must be a number of at most {LARGEST:g}, got {value!r}")
 
 
 def positive(field: str, value: Any) -> None:
@@ -34,10 +39,11 @@ def fraction(field: str, value: Any) -> None:
     number(field, value, low=0, high=1)
 
 
-def whole(field: str, value: Any, *, low: int = 0, high: float = math.inf) -> None:
+def whole(field: str, value: Any, *, low: int = 0, high: int = LARGEST_WHOLE) -> None:
     """A whole number in [low, high]."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        span = f"of at least {low}" if high == math.inf else f"from {low} to {high}"
+        known = high < LARGEST_WHOLE or (isinstance(value, int) and value > high)
+        span = f"from {low} to {high}" if known else f"of at least {low}"
         raise ValueError(f"{field} must be a whole number {span}, got {value!r}")
 
 
@@ -45,6 +51,20 @@ def flag(field: str, value: Any) -> None:
     """True or false, not a number that stands for it."""
     if not isinstance(value, bool):
         raise ValueError(f"{field} must be true or false, got {value!r}")
+
+
+def text(field: str, value: Any) -> None:
+    """Text that is not empty; what looks like a number or a list arrives as one."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{field} must be text, got {value!r}")
+
+
+def shape(field: str, value: Any) -> None:
+    """An image's (channels, height, width)."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 3:
+        raise ValueError(f"{field} must be (channels, height, width), got {value!r}")
+    for size in value:
+        whole(field, size, low=1)
 
 
 def one_of(field: str, value: Any, choices: Iterable[str]) -> None:

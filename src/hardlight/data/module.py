@@ -36,6 +36,7 @@ class DataModule(pl.LightningDataModule):
         n_test: int | None = None,
     ) -> None:
         super().__init__()
+        checks.shape("shape", shape)
         checks.whole("num_classes", num_classes, low=2)
         checks.whole("batch_size", batch_size, low=1)
         checks.whole("eval_batch_size", eval_batch_size, low=1)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from hardlight import checks
 from hardlight.data import npz_file
 from hardlight.data.image_set import ImageSet
 
@@ -13,6 +14,10 @@ class NpzSource:
 
     train: str
     test: str
+
+    def __post_init__(self) -> None:
+        checks.text("train", self.train)
+        checks.text("test", self.test)
 
     def check(self) -> None:
         self.describe()

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from hardlight import checks
 from hardlight.checks import nearest
 from hardlight.nets.weights import load_weights
 
@@ -26,6 +27,11 @@ def python_net(
     ``activation`` its signature names; an activation other than RELU is refused where it takes none. Every mistake is
     a ValueError of one sentence; what the user's own code raised is its cause.
     """
+    checks.text("path", path)
+    if weights is not None:
+        checks.text("weights", weights)
+    checks.shape("shape", shape)
+    checks.whole("num_classes", num_classes, low=2)
     make = _find(path)
     given = dict(kwargs or {})
     offered = {"shape": tuple(shape), "num_classes": num_classes, "activation": activation}

@@ -10,10 +10,7 @@ Layer = tuple[int, int, int]
 
 def remaining(shape: Sequence[int], layers: Sequence[Layer]) -> tuple[int, int]:
     """Height and width of an image of ``shape`` (C, H, W) after ``layers``; ValueError where nothing is left."""
-    if len(shape) != 3:
-        raise ValueError(f"shape must be (channels, height, width), got {tuple(shape)}")
-    for size in shape:
-        checks.whole("shape", size, low=1)
+    checks.shape("shape", shape)
     smallest = 1
     for kernel, stride, padding in reversed(layers):
         smallest = (smallest - 1) * stride + kernel - 2 * padding

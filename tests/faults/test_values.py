@@ -1,0 +1,150 @@
+"""No constructor of ours takes a value that it cannot use: generated from conf/ and from the signatures.
+
+Each numeric parameter, also one that is added later, is given what is no number, not finite or far too large, which it
+has to refuse; and numbers at the edges, which it has to refuse or to work with.
+"""
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_object, instantiate
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from hardlight import config
+from hardlight.attacks import Attack
+from hardlight.data import DataModule
+from hardlight.defenses import DefendedNet, Defense, DefenseStack
+from hardlight.evaluation.threat import Threat
+
+CONF = config.conf_folder()
+NOT_BUILT = ("debug", "experiment", "hydra", "logger", "paths", "trainer")
+LISTS = ("attack", "defense", "metric")
+NO_NUMBERS = [math.nan, math.inf, -math.inf, 10**30, 1e300, 10**400, "abc", "1", [1], [math.nan], {"a": 1}]
+EDGES = [0, 0.0, 1, -1, 0.5, -0.5, 3, 1e15]
+
+
+def nodes(found: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(found, dict):
+        if str(found.get("_target_")).startswith("hardlight."):
+            yield found
+        for value in found.values():
+            yield from nodes(value)
+
+
+def in_conf() -> dict[str, dict[str, Any]]:
+    """Every constructor of ours that conf/ names, with settings that it takes."""
+    config.register()
+    found: dict[str, dict[str, Any]] = {}
+    groups = [file for file in sorted(CONF.glob("*/*.yaml")) if file.parent.name not in NOT_BUILT]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for group, option in ((file.parent.name, file.stem) for file in groups):
+            choice = f"{group}=[{option}]" if group in LISTS else f"{group}={option}"
+            path = ["model.path=torch.nn:Identity"] if choice == "model=python" else []
+            cfg = compose("train", [choice, "paths.output=out", *path])
+            for node in nodes(OmegaConf.to_container(cfg[group], resolve=True) if cfg[group] else {}):
+                found.setdefault(node["_target_"], node)
+    return found
+
+
+def settings(node: dict[str, Any]) -> dict[str, Any]:
+    """Of a node, what it holds built; the first eps of a grid."""
+    built = {key: instantiate(_one_eps(value)) if isinstance(value, dict) else value for key, value in node.items()}
+    return {key: value for key, value in _one_eps(built).items() if not key.startswith("_")}
+
+
+def _one_eps(node: dict[str, Any]) -> dict[str, Any]:
+    return node | {"eps": node["eps"][0]} if isinstance(node.get("eps"), list) else node
+
+
+CONSTRUCTORS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    **{target.removeprefix("hardlight."): (get_object(target), settings(node)) for target, node in in_conf().items()},
+    "DataModule": (DataModule, {"source": None, "shape": [1, 28, 28], "num_classes": 10}),
+    "DefendedNet": (DefendedNet, {"net": nn.Flatten(), "defenses": DefenseStack()}),
+    "Threat": (Threat, {"norm": "l2", "eps": 0.1}),
+}
+
+
+def kinds(make: Callable[..., Any], name: str) -> set[Any]:
+    """The types that a parameter may have; for a sequence, those of its items."""
+    hints = typing.get_type_hints(make if inspect.isfunction(make) else make.__init__)  # type: ignore[misc]
+    return set(_kinds(hints[name]))
+
+
+def _kinds(hint: Any) -> Iterator[Any]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType, tuple, list, Sequence):
+        for inner in typing.get_args(hint):
+            yield from _kinds(inner)
+    else:
+        yield typing.get_origin(hint) or hint
+
+
+PARAMETERS = [
+    (label, name)
+    for label, (make, _) in CONSTRUCTORS.items()
+    for name, parameter in inspect.signature(make).parameters.items()
+    if parameter.kind is not parameter.VAR_KEYWORD and kinds(make, name) & {int, float, bool}
+]
+
+
+def test_there_is_much_to_ask() -> None:
+    assert {"attacks.PGD", "data.StandardSource", "defenses.LabelSmoothing", "nets.CNN"} <= {of for of, _ in PARAMETERS}
+    assert len(PARAMETERS) > 50
+
+
+@pytest.mark.parametrize(("label", "name"), PARAMETERS)
+def test_what_is_no_number_is_refused(label: str, name: str) -> None:
+    make, given = CONSTRUCTORS[label]
+    allowed = kinds(make, name)
+    never = [*NO_NUMBERS]
+    never += [] if type(None) in allowed else [None]
+    never += [] if bool in allowed else [True, False]
+    never += [] if {int, float} & allowed else [0, 1, 0.5]
+    for value in never:
+        with pytest.raises(ValueError, match=rf"^{name} .*, got ") as told:
+            make(**{**given, name: value})
+        assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(("label", "name"), PARAMETERS)
+def test_a_number_is_refused_or_works(label: str, name: str) -> None:
+    make, given = CONSTRUCTORS[label]
+    worked = 0
+    for value in [None, True, False, *EDGES]:
+        try:
+            built = make(**{**given, name: value})
+        except ValueError as refused:
+            assert name in str(refused)  # noqa: PT017
+        else:
+            use(built)
+            worked += 1
+    assert worked or name in ("bounds", "shape")
+
+
+def use(built: Any) -> None:
+    """One call of what was built, on two images; nothing that comes of it is NaN."""
+    torch.manual_seed(0)
+    x, y = torch.rand(2, 1, 28, 28), torch.tensor([0, 1])
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    if isinstance(built, Attack):
+        x_adv = built(net, x, y)
+        assert x_adv.isfinite().all()
+        assert x_adv.aminmax().min >= 0
+        assert x_adv.aminmax().max <= 1
+    elif isinstance(built, Defense):
+        target = built.soften(nn.functional.one_hot(y, 10).float())
+        augmented, _ = built.augment(x, y)
+        loss = built.harden(torch.tensor(1.0), net, x, target)
+        found: list[Tensor] = [target, augmented, built.squeeze(x), loss]
+        assert all(each.isfinite().all() for each in found)
+    elif type(built).__module__.startswith("hardlight.nets"):
+        assert built.eval()(x).isfinite().all()
+    elif isinstance(built, Threat):
+        built.verify(x, x)
