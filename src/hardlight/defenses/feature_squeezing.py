@@ -23,6 +23,13 @@ class FeatureSqueezing(Defense):
         checks.whole("bits", self.bits, low=1, high=8)
         checks.one_of("backward", self.backward, ("straight_through", "exact"))
 
+    @property
+    def gradient(self) -> str:
+        """What it is, in words: for the statement beside the results."""
+        if self.backward == "exact":
+            return "exact, which is zero: attacks by gradient are blind"
+        return "straight-through, as if pixels were not rounded (BPDA)"
+
     def squeeze(self, x: Tensor) -> Tensor:
         levels = 2**self.bits - 1
         squeezed: Tensor = (x * levels).round() / levels

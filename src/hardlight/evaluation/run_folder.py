@@ -29,14 +29,14 @@ def write_records(records: pd.DataFrame, folder: str | Path) -> Path:
     """
     path = Path(folder) / "records.csv"
     rows = _added(path, records, RECORD_KEY, _read_csv)[list(RECORD_COLUMNS)]
-    return _whole(path, lambda temporary: rows.to_csv(temporary, index=False))
+    return write_whole(path, lambda temporary: rows.to_csv(temporary, index=False))
 
 
 def write_samples(samples: pd.DataFrame, folder: str | Path) -> Path:
     """Add ``samples`` to the folder's ``samples.parquet``, as ``write_records``."""
     path = Path(folder) / "samples.parquet"
     rows = _added(path, samples, SAMPLE_KEY, pd.read_parquet)[list(SAMPLE_COLUMNS)]
-    return _whole(path, lambda temporary: rows.to_parquet(temporary, index=False))
+    return write_whole(path, lambda temporary: rows.to_parquet(temporary, index=False))
 
 
 def read_records(*folders: str | Path) -> pd.DataFrame:
@@ -81,10 +81,10 @@ def _added(path: Path, new: pd.DataFrame, key: list[str], read: Callable[[Path],
     return rows.drop_duplicates(key, keep="last")
 
 
-def _whole(path: Path, write: Callable[[Path], object]) -> Path:
+def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     """``write`` to a file beside ``path``, then rename: a reader or a crash never meets half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.part")  # what a killed process left there is written over
     try:
         write(temporary)
         with temporary.open("rb") as file:

@@ -16,5 +16,10 @@ class BoundedReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.clamp(0, self.t)
 
+    @property
+    def gradient(self) -> str:
+        """What it is, in words: for the statement beside the results."""
+        return f"exact, zero outside [0, {self.t:g}]"
+
     def extra_repr(self) -> str:
         return f"t={self.t}"

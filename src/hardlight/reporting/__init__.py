@@ -1,6 +1,7 @@
 """Views of the records: tables and figures."""
 
 from hardlight.reporting.figures import accuracy_curves, gallery
+from hardlight.reporting.statement import write_statement
 from hardlight.reporting.tables import comparison_table, wide
 
-__all__ = ["accuracy_curves", "comparison_table", "gallery", "wide"]
+__all__ = ["accuracy_curves", "comparison_table", "gallery", "wide", "write_statement"]

@@ -12,7 +12,9 @@ from hardlight.build.checkpoint import restore, trusted
 from hardlight.build.data import datamodule, describe_data, read_data
 from hardlight.build.evaluation import attack_grids, evaluation_n, facts
 from hardlight.build.model import defended_net
+from hardlight.build.provenance import Provenance
 from hardlight.build.settings import check_settings
+from hardlight.build.statement import state
 from hardlight.callbacks import AttackEvaluation, Progress, tracked
 from hardlight.classifier import Classifier
 from hardlight.defenses import DefendedNet, DefenseStack
@@ -22,6 +24,7 @@ from hardlight.verbs import outcome, plan
 
 def run(cfg: DictConfig) -> pd.DataFrame:
     """Test one net under attack; the records are also written to the run's folder."""
+    began = Provenance.now()
     check_settings(cfg)
     model, cfg = _subject(cfg)
     source = describe_data(cfg)
@@ -50,6 +53,10 @@ def run(cfg: DictConfig) -> pd.DataFrame:
         plan.announce(cfg, data, model, attacks, loggers)
         trainer.test(Classifier(model, cfg.data.num_classes, chunk=cfg.chunk), datamodule=data, verbose=False)
     if trainer.is_global_zero:
+        nets = {str(cfg.ckpt or cfg.model.get("weights") or "as it began, no weights loaded"): model}
+        if crafted_on:
+            nets[str(cfg.source)] = crafted_on.model
+        state(cfg, began, trainer, data, nets, evaluation.records, evaluation.samples)
         outcome.show(folder, "hardlight train -m 'defense=[],[gda],[at]' activation=relu,brelu", evaluation.examples)
     return evaluation.records
 

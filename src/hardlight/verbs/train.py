@@ -12,13 +12,16 @@ from hardlight.build import training
 from hardlight.build.data import datamodule, describe_data, read_data
 from hardlight.build.evaluation import attack_grids, evaluation_n, facts
 from hardlight.build.model import defended_net, defense_stack
+from hardlight.build.provenance import Provenance
 from hardlight.build.settings import check_settings
+from hardlight.build.statement import state
 from hardlight.callbacks import AttackEvaluation, tracked
 from hardlight.verbs import outcome, plan
 
 
 def run(cfg: DictConfig) -> pd.DataFrame:
     """Train and test one net; its records are also written to the run's folder."""
+    began = Provenance.now()
     config.write_choices(cfg)
     check_settings(cfg)
     source = describe_data(cfg)
@@ -54,6 +57,7 @@ def run(cfg: DictConfig) -> pd.DataFrame:
             print("! no training step was taken: what follows is the net as it began")
         trainer.test(classifier, datamodule=data, verbose=False)
     if trainer.is_global_zero:
+        state(cfg, began, trainer, data, {str(best): model}, evaluation.records, evaluation.samples)
         outcome.show(folder, outcome.harder(best), evaluation.examples)
     return evaluation.records
 
