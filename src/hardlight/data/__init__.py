@@ -4,6 +4,7 @@ from hardlight.data.image_set import ImageSet, Source
 from hardlight.data.loader import Batch, BatchLoader
 from hardlight.data.module import DataModule
 from hardlight.data.npz import NpzSource
+from hardlight.data.plane import PlaneSource
 from hardlight.data.shipped_sample import ShippedSample
 from hardlight.data.split import split
 from hardlight.data.standard import StandardSource
@@ -14,6 +15,7 @@ __all__ = [
     "DataModule",
     "ImageSet",
     "NpzSource",
+    "PlaneSource",
     "ShippedSample",
     "Source",
     "StandardSource",

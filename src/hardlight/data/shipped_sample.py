@@ -46,4 +46,5 @@ class ShippedSample:
         rows = pixels.reshape(len(labels) // COLUMNS, height, COLUMNS, width, c)
         images = rows.permute(0, 2, 4, 1, 3).reshape(len(labels), c, height, width)
         origin = f"the {self.name} sample's {part} part"
-        return ImageSet(images, *(torch.from_numpy(array.astype(np.int64)) for array in (labels, index)), origin)
+        labels, index = (torch.from_numpy(array.astype(np.int64)) for array in (labels, index))
+        return ImageSet(images, labels, index, origin)
