@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hardlight.attacks import FGSM, PGD, Noise, RandomFGSM
+from hardlight.attacks import BIM, FGSM, MIFGSM, PGD, MinimalFGSM, Noise, RandomFGSM
 
 RANDOM = [
     Noise(eps=0.1),
@@ -15,7 +15,15 @@ RANDOM = [
     PGD(eps=0.1, steps=5, restarts=2),
     PGD(eps=0.3, norm="l2", steps=5, early_stop=True),
 ]
-ALL = [FGSM(eps=0.1), FGSM(eps=0.3, norm="l2"), FGSM(eps=1.0, norm="l1", label="predicted"), *RANDOM]
+ALL = [
+    FGSM(eps=0.1),
+    FGSM(eps=0.3, norm="l2"),
+    FGSM(eps=1.0, norm="l1", label="predicted"),
+    BIM(eps=0.1, steps=5),
+    MIFGSM(eps=0.3, norm="l2", steps=5, early_stop=True),
+    MinimalFGSM(norm="l1", eps_step=0.1, eps_max=1.0),
+    *RANDOM,
+]
 
 
 @pytest.mark.parametrize("attack", ALL, ids=repr)

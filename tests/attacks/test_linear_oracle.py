@@ -4,7 +4,7 @@ import pytest
 import torch
 from linear_oracle import Linear, at_distance, rows_opposed, rows_with_blocks
 
-from hardlight.attacks import FGSM, PGD, RandomFGSM
+from hardlight.attacks import BIM, FGSM, MIFGSM, PGD, RandomFGSM
 
 SHAPES = [(1, 28, 28), (3, 8, 8), (1, 1, 2)]
 SIZES = [1, 7, 33]
@@ -56,6 +56,12 @@ class TestAHairDecides:
             return PGD(eps=eps, norm="l2", steps=5, random_start=False, early_stop=early_stop)
 
         assert flipped(at, weight, shape, n, "l2", dtype) == [0, 1]
+
+    @pytest.mark.parametrize("norm", ["linf", "l2"])
+    @pytest.mark.parametrize("attack", [BIM, MIFGSM])
+    def test_iterated_fgsm_two_classes(self, attack, norm, shape, n, dtype):
+        weight = rows_opposed(torch.Size(shape).numel(), seed=6)
+        assert flipped(lambda eps: attack(eps=eps, norm=norm, steps=4), weight, shape, n, norm, dtype) == [0, 1]
 
     def test_fgsm_linf_many_classes(self, shape, n, dtype):
         weight = rows_with_blocks(min(7, torch.Size(shape).numel()), torch.Size(shape).numel(), seed=4)

@@ -2,19 +2,25 @@
 
 from hardlight.attacks.attack import Attack, FixedBudget, MinimalNorm, Outcome
 from hardlight.attacks.attackable import attackable
+from hardlight.attacks.bim import BIM
 from hardlight.attacks.fgsm import FGSM
 from hardlight.attacks.goal import Goal
+from hardlight.attacks.mi_fgsm import MIFGSM
+from hardlight.attacks.minimal_fgsm import MinimalFGSM
 from hardlight.attacks.noise import Noise
 from hardlight.attacks.pgd import PGD
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.random_fgsm import RandomFGSM
 
 __all__ = [
+    "BIM",
     "FGSM",
+    "MIFGSM",
     "PGD",
     "Attack",
     "FixedBudget",
     "Goal",
+    "MinimalFGSM",
     "MinimalNorm",
     "Noise",
     "Outcome",
