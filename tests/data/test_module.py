@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from hardlight.data import DataModule, ImageSet, NpzSource, split
+from hardlight.data import CropAndFlip, DataModule, ImageSet, NpzSource, split
 from hardlight.defenses import Defense, DefenseStack, GaussianAugmentation
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
@@ -132,6 +132,32 @@ def test_ranks_take_other_images_and_draw_other_noise():
     assert (first.x[5:] - first.x[:5].repeat(2, 1, 1, 1) - second.x[5:] + second.x[:5].repeat(2, 1, 1, 1)).std() > 0.1
 
 
+def test_training_batches_alone_are_cropped_and_flipped_before_the_defenses_see_them():
+    source, seen = Small(), []
+
+    class Watch(Defense):
+        def augment(self, x, y):
+            seen.append(x)
+            return x, y
+
+    net = Net()
+    data = module(source, augmentation=CropAndFlip(crop=1, flip=True), defenses=DefenseStack((Watch(),)))
+    fit = trainer(max_epochs=1)
+    fit.fit(net, datamodule=data)
+    fit.test(net, datamodule=data, verbose=False)
+    changed = 0
+    for batch, shown in zip(net.seen["train"], seen, strict=True):
+        assert batch.x is shown
+        clean = source.read("train").select(batch.index).images
+        own = [set(image.flatten().tolist()) | {0} for image in clean]
+        assert all(set((x * 255).round().flatten().tolist()) <= pixels for x, pixels in zip(shown, own, strict=True))
+        changed += sum(not torch.equal(x, image / 255) for x, image in zip(shown, clean, strict=True))
+    assert 24 < changed <= 32
+    for part, name in (("val", "train"), ("test", "test")):
+        for batch in net.seen[part]:
+            assert torch.equal(batch.x, source.read(name).select(batch.index).images / 255)
+
+
 class SaveAfter(pl.Callback):
     """A checkpoint in the middle of an epoch, or after a validation."""
 
@@ -152,10 +178,11 @@ class SaveAfter(pl.Callback):
 def test_a_resumed_fit_ends_bit_equal(tmp_path, step, hook):
     path = tmp_path / "at.ckpt"
     whole = Net()
-    trainer(max_epochs=3, callbacks=[SaveAfter(path, step, hook)]).fit(whole, datamodule=module(defenses=NOISE))
+    options = {"augmentation": CropAndFlip(crop=1, flip=True), "defenses": NOISE}
+    trainer(max_epochs=3, callbacks=[SaveAfter(path, step, hook)]).fit(whole, datamodule=module(**options))
     resumed = Net()
     torch.manual_seed(99)
-    trainer(max_epochs=3).fit(resumed, datamodule=module(defenses=NOISE), ckpt_path=path, weights_only=True)
+    trainer(max_epochs=3).fit(resumed, datamodule=module(**options), ckpt_path=path, weights_only=True)
     assert len(resumed.seen["train"]) == 21 - step
     for ours, theirs in zip(resumed.seen["train"], whole.seen["train"][step:], strict=True):
         assert torch.equal(ours.x, theirs.x)

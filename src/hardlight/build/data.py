@@ -5,7 +5,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from hardlight.build.nodes import made, sentence
-from hardlight.data import DataModule
+from hardlight.data import CropAndFlip, DataModule
 from hardlight.defenses import DefenseStack
 from hardlight.errors import UserError
 
@@ -29,8 +29,17 @@ def describe_data(cfg: DictConfig) -> Any:
 def datamodule(cfg: DictConfig, source: Any, stack: DefenseStack, *, n_test: int | None = None) -> DataModule:
     """The data module over ``source``."""
     settings = {key: cfg.data[key] for key in ("num_classes", "batch_size", "eval_batch_size", "validation")}
+    augmented = {key: cfg.data[key] for key in ("crop", "flip") if key in cfg.data}  # points of the plane have neither
     try:
-        return DataModule(source, shape=tuple(cfg.data.shape), seed=cfg.seed, defenses=stack, n_test=n_test, **settings)
+        return DataModule(
+            source,
+            shape=tuple(cfg.data.shape),
+            seed=cfg.seed,
+            augmentation=CropAndFlip(**augmented),
+            defenses=stack,
+            n_test=n_test,
+            **settings,
+        )
     except ValueError as error:
         raise UserError(f"data.{sentence(error)}") from error
 

@@ -1,5 +1,6 @@
 """Data sets held whole as tensors, and a Lightning data module that serves batches of them."""
 
+from hardlight.data.augmentation import CropAndFlip
 from hardlight.data.image_set import ImageSet, Source
 from hardlight.data.loader import Batch, BatchLoader
 from hardlight.data.module import DataModule
@@ -12,6 +13,7 @@ from hardlight.data.standard import StandardSource
 __all__ = [
     "Batch",
     "BatchLoader",
+    "CropAndFlip",
     "DataModule",
     "ImageSet",
     "NpzSource",

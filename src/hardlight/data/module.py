@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 
 from hardlight import checks
+from hardlight.data.augmentation import CropAndFlip
 from hardlight.data.image_set import ImageSet, Source
 from hardlight.data.loader import Batch, BatchLoader
 from hardlight.data.seeds import mix
@@ -14,13 +15,15 @@ from hardlight.data.split import check_fraction, split
 from hardlight.defenses import Defense, DefenseStack
 
 _UNDEFENDED = DefenseStack()
+_AS_IT_IS = CropAndFlip()
 
 
 class DataModule(pl.LightningDataModule):
     """``validation`` is the fraction of the training split held out; the test split is never trained or selected on.
 
-    ``n_test`` keeps the first test images only. Training batches pass through ``defenses.augment`` on the device, with
-    torch's global generator seeded from (seed, epoch, batch, rank): what a step draws is the same in a resumed run.
+    ``n_test`` keeps the first test images only. Training batches pass through ``augmentation`` and then
+    ``defenses.augment`` on the device, with torch's global generator seeded from (seed, epoch, batch, rank): what a
+    step draws is the same in a resumed run.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class DataModule(pl.LightningDataModule):
         eval_batch_size: int = 128,
         validation: float = 0.1,
         seed: int = 0,
+        augmentation: CropAndFlip = _AS_IT_IS,
         defenses: DefenseStack = _UNDEFENDED,
         n_test: int | None = None,
     ) -> None:
@@ -42,6 +46,7 @@ class DataModule(pl.LightningDataModule):
         checks.whole("eval_batch_size", eval_batch_size, low=1)
         checks.whole("seed", seed)
         check_fraction(validation)
+        augmentation.check(shape)
         if n_test is not None:
             checks.whole("n_test", n_test, low=1)
         self.source = source
@@ -51,6 +56,7 @@ class DataModule(pl.LightningDataModule):
         self.eval_batch_size = eval_batch_size
         self.validation = validation
         self.seed = seed
+        self.augmentation = augmentation
         self.defenses = defenses
         self.n_test = n_test
         self._sets: dict[str, ImageSet] = {}
@@ -99,7 +105,7 @@ class DataModule(pl.LightningDataModule):
         if self.trainer is None or self._train_loader is None or not self.trainer.training:
             return batch
         _seed(batch.x.device, mix("step", self.seed, *self._train_loader.position, self.trainer.global_rank))
-        x, y = self.defenses.augment(batch.x, batch.y)
+        x, y = self.defenses.augment(self.augmentation(batch.x), batch.y)
         return Batch(x, y, batch.index)
 
     def _extend(self, train: ImageSet) -> ImageSet:
