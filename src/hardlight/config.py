@@ -60,7 +60,16 @@ class Evaluate(Verb):
     trust: list[str] = field(default_factory=list)
 
 
-SCHEMAS: dict[str, type[Verb]] = {"train": Train, "evaluate": Evaluate}
+@dataclass
+class Compare:
+    """``hardlight compare``."""
+
+    runs: list[str] = field(default_factory=list)
+    paths: Any = None
+    name: str = ""
+
+
+SCHEMAS: dict[str, type[Any]] = {"train": Train, "evaluate": Evaluate, "compare": Compare}
 
 
 def conf_folder() -> Path:
@@ -92,7 +101,7 @@ class Launch:
 
 def run_name() -> str:
     """The folder's name: the overrides that change the result."""
-    quiet = ("hydra.", "paths.", "trainer.", "logger", "trust", "name=", "ckpt=", "source=", "data.source")
+    quiet = ("hydra.", "paths.", "trainer.", "logger", "trust", "name=", "ckpt=", "source=", "data.source", "runs=")
     parts = [part.lstrip("+~") for part in Launch.overrides]
     return slug([part for part in parts if not part.startswith(quiet)]) or Launch.verb
 

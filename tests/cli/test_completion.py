@@ -3,6 +3,7 @@
 import pytest
 
 from hardlight.cli import main
+from hardlight.cli.texts import VERBS
 
 
 def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], at: str = "") -> set[str]:
@@ -15,12 +16,13 @@ def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("hardlight ", {"train", "evaluate"}),
+        ("hardlight ", set(VERBS)),
         ("hardlight tr", {"train"}),
         ("hardlight train model=c", {"model=cnn", "model=cifar_cnn"}),
         ("hardlight evaluate ck", {"ckpt="}),
         ("hardlight train seed=1 optimizer.l", {"optimizer.lr="}),
         ("hardlight train model=cnn optimizer.weight_", {"optimizer.weight_decay="}),
+        ("hardlight compare n", {"name="}),
         ("hardlight nonsense mod", set()),
     ],
 )

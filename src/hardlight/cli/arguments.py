@@ -1,15 +1,17 @@
 """The words after the verb, sorted into overrides and Hydra's flags wherever they stand."""
 
 import argparse
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.types import Quote, QuotedString
 
 from hardlight.checks import nearest
-from hardlight.cli.texts import VERBS
+from hardlight.cli.texts import BARE_WORDS, VERBS
 from hardlight.errors import UserError
 
 
@@ -51,7 +53,7 @@ class Arguments:
         flags += [f"--{name}={getattr(found, name)}" for name in ("cfg", "package", "info") if getattr(found, name)]
         return cls(
             verb=verb,
-            overrides=found.overrides,
+            overrides=_named(verb, found.overrides),
             flags=search + flags,
             search=search,
             help=found.help,
@@ -73,6 +75,23 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
     parser.error = refuse  # type: ignore[method-assign]
     return parser.parse_intermixed_args(words)
+
+
+def _named(verb: str, words: list[str]) -> list[str]:
+    """``words`` as overrides, those without a name put under the setting that they stand for."""
+    bare = [word for word in words if Path(word).exists() or not ("=" in word or word.startswith("~"))]
+    if verb not in BARE_WORDS or not bare:
+        return words
+    key = BARE_WORDS[verb][0]
+    if twice := next((word for word in words if word.lstrip("+").startswith(f"{key}=")), None):
+        raise UserError(f"{twice} and {bare[0]} both say what {key} is: give it once")
+    return [f"{key}=[{','.join(map(_quoted, bare))}]", *(word for word in words if word not in bare)]
+
+
+def _quoted(word: str) -> str:
+    """``word`` as itself, whatever Hydra's grammar or an interpolation would make of it."""
+    plain = re.sub(r"(\\*)\$\{", r"\1\1\\${", word)
+    return QuotedString(plain, Quote.single).with_quotes()
 
 
 def _hint(word: str, choices: Iterable[str]) -> str:

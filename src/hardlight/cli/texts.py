@@ -9,13 +9,16 @@ from hardlight.config import conf_folder
 VERBS = {
     "train": "train one net with its defenses, attack it, report how robust it is",
     "evaluate": "attack a trained net, white-box, or black-box with images crafted on another",
+    "compare": "what differs between two runs, sample by sample",
 }
+BARE_WORDS = {"compare": ("runs", "RUN RUN")}  # the setting that words without a name stand for, and what they are
 
 EXAMPLES = """\
   hardlight train
   hardlight train data=mnist model=cnn activation=brelu 'defense=[gda]'
   hardlight train -m 'defense=[],[gda],[at]' seed=0,1,2
-  hardlight evaluate ckpt=PATH 'attack=[fgsm,pgd]'"""
+  hardlight evaluate ckpt=PATH 'attack=[fgsm,pgd]'
+  hardlight compare outputs/RUN outputs/OTHER"""
 
 
 def version() -> str:
@@ -49,17 +52,20 @@ def verb_help(verb: str, config_dir: Path | None = None) -> str:
     text = (conf_folder() / f"{verb}.yaml").read_text(encoding="utf-8")
     defaults = dict(re.findall(r"^  - (\w+): (\S.*?)\s*(?:#.*)?$", text, re.MULTILINE))
     settings = re.split(r"^\S*defaults:\n(?:[ #].*\n)+", text, flags=re.MULTILINE)[-1].strip("\n")
-    return f"""\
-hardlight {verb}: {VERBS[verb]}.
+    groups = _groups(defaults, config_dir)
+    words = f" {BARE_WORDS[verb][1]}" if verb in BARE_WORDS else ""
+    options = " [GROUP=OPTION …] [KEY=VALUE …] [-m]" if groups else " [KEY=VALUE …]"
+    parts = [
+        f"hardlight {verb}: {VERBS[verb]}.",
+        f"Usage: hardlight {verb}{words}{options} [--cfg job] [--config-dir DIR]",
+        *([f"Groups, and their options:\n{groups}"] if groups else []),
+        f"Settings, and their defaults:\n{_indent(settings)}",
+        *([_AFTER_GROUPS.format(verb=verb)] if groups else []),
+    ]
+    return "\n\n".join(parts)
 
-Usage: hardlight {verb} [GROUP=OPTION …] [KEY=VALUE …] [-m] [--cfg job] [--config-dir DIR]
 
-Groups, and their options:
-{_groups(defaults, config_dir)}
-
-Settings, and their defaults:
-{_indent(settings)}
-
+_AFTER_GROUPS = """\
 Every group has settings of its own, such as trainer.max_epochs=3: hardlight {verb} --cfg job shows them all.
 Several values and -m make a run of each: hardlight {verb} -m seed=0,1,2
 Quote what has brackets: hardlight {verb} 'attack=[fgsm,pgd]'"""

@@ -10,6 +10,7 @@ from hardlight.callbacks import Example
 from hardlight.evaluation.disagreement import disagreement
 from hardlight.evaluation.run_folder import read_records, read_samples
 from hardlight.reporting import accuracy_curves, comparison_table, gallery, wide
+from hardlight.verbs.shown import shown as shown
 
 
 def show(folder: Path, next_command: str, examples: Sequence[Example] = ()) -> None:
@@ -64,11 +65,3 @@ def draw(examples: Sequence[Example], folder: Path) -> None:
 def harder(ckpt: Path) -> str:
     """The command that attacks a checkpoint with more than the default budget."""
     return f"hardlight evaluate ckpt={shown(ckpt)} 'attack=[pgd]' attack.pgd.steps=100 attack.pgd.restarts=5"
-
-
-def shown(path: Path) -> str:
-    """As short as it can be pasted: relative where it is below the current folder."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

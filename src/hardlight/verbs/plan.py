@@ -15,7 +15,7 @@ from hardlight.attacks import FixedBudget
 from hardlight.classifier import parameters
 from hardlight.data import DataModule
 from hardlight.defenses import DefendedNet
-from hardlight.verbs import outcome
+from hardlight.verbs.shown import shown
 
 
 def announce(
@@ -61,7 +61,7 @@ def show(cfg: DictConfig, data: DataModule, model: DefendedNet, attacks: Mapping
             ends = f"{cfg.trainer.max_epochs} epochs of {steps} steps"
         table.add_row("training", f"{ends} · batches of {data.batch_size}")
     table.add_row("device", _device(cfg))
-    table.add_row("folder", outcome.shown(Path(cfg.paths.output)))
+    table.add_row("folder", shown(Path(cfg.paths.output)))
     Console().print(table)
 
 
