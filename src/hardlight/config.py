@@ -30,6 +30,7 @@ class Verb:
     activation: Any = None
     defense: Any = field(default_factory=dict)
     attack: Any = field(default_factory=dict)
+    metric: Any = field(default_factory=dict)
     trainer: Any = None
     logger: Any = field(default_factory=dict)
     paths: Any = None

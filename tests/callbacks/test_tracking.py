@@ -31,6 +31,7 @@ from hardlight.callbacks import AttackEvaluation, WandbRun, tracked
 from hardlight.classifier import Classifier
 from hardlight.data import DataModule, ImageSet
 from hardlight.defenses import DefendedNet, DefenseStack
+from hardlight.evaluation.planned import Planned
 from hardlight.reporting import wide
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -60,7 +61,7 @@ def logger(folder, sweep="nowhere"):
 
 def train(folder):
     """What the verb does, in little: 2 epochs of 5 steps, then the attacks."""
-    attacks = {"fgsm": (FGSM(eps=0.1), FGSM(eps=0.3))}
+    attacks = {"fgsm": [Planned.of(FGSM(eps=eps)) for eps in (0.1, 0.3)]}
     evaluation = AttackEvaluation(attacks, run=folder.name, facts=FACTS, folder=folder, gallery=2)
     loggers = [CSVLogger(folder, name="", version=""), logger(folder)]
     net = DefendedNet(nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), DefenseStack())

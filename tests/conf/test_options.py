@@ -19,6 +19,7 @@ from hardlight.build import training
 from hardlight.build.evaluation import attack_grids
 from hardlight.cli import main
 from hardlight.defenses import Defense
+from hardlight.evaluation.planned import ANY
 
 CONF = config.conf_folder()
 OPTIONS = sorted((file.parent.name, file.stem) for file in CONF.glob("*/*.yaml") if file.parent.name != "hydra")
@@ -89,8 +90,10 @@ def test_it_builds_its_kind(group: str, option: str, capsys: pytest.CaptureFixtu
         assert "use trainer=cpu" in capsys.readouterr().err
         return
     if group == "attack":
-        made = [attack for grid in attack_grids(cfg).values() for attack in grid]
-        assert [attack.eps for attack in made] == cfg.data.eval_eps[cfg.attack[option].norm]
+        grid = [planned for several in attack_grids(cfg).values() for planned in several]
+        made = [planned.attack for planned in grid]
+        reported = [eps for planned in grid for eps in planned.eps if eps != ANY]
+        assert reported == cfg.data.eval_eps[cfg.attack[option].norm]
     elif group == "optimizer":
         made = [instantiate(cfg.optimizer, _convert_="all")([weight])]
     elif group == "scheduler":

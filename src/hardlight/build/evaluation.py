@@ -1,20 +1,25 @@
 """What is attacked how, and what the records call it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from hydra.utils import get_class
 from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from hardlight import __version__, checks
-from hardlight.attacks import FixedBudget
+from hardlight.attacks import FixedBudget, MinimalNorm
 from hardlight.build.nodes import checked, made, resolved, sentence
+from hardlight.callbacks import AttackEvaluation
 from hardlight.errors import UserError
+from hardlight.evaluation.planned import Planned
+from hardlight.metrics import SampleMetric
 
 
-def attack_grids(cfg: DictConfig) -> dict[str, tuple[FixedBudget, ...]]:
-    """Each attack of the group, at each of its ``eps``."""
-    found = {}
+def attack_grids(cfg: DictConfig) -> dict[str, tuple[Planned, ...]]:
+    """Each attack of the group: at each of its ``eps``, or a minimal-norm one once, reported at each of them."""
+    found: dict[str, tuple[Planned, ...]] = {}
     for name, node in (cfg.attack or {}).items():
         try:
             eps = node.eps
@@ -25,9 +30,54 @@ def attack_grids(cfg: DictConfig) -> dict[str, tuple[FixedBudget, ...]]:
             raise UserError(f"attack.{name}.eps must hold at least one number")
         if len(set(grid)) < len(grid):
             raise UserError(f"attack.{name}.eps must not hold a number twice, got {grid}")
-        settings = resolved(node, f"attack.{name}")
-        found[str(name)] = tuple(made({**settings, "eps": value}, f"attack.{name}") for value in grid)
+        where, settings = f"attack.{name}", resolved(node, f"attack.{name}")
+        if _is_minimal_norm(settings):
+            settings.pop("eps")
+            found[str(name)] = (_planned(made(settings, where), where, grid),)
+        else:
+            found[str(name)] = tuple(_planned(made({**settings, "eps": value}, where), where) for value in grid)
     return found
+
+
+def _is_minimal_norm(settings: Mapping[str, Any]) -> bool:
+    try:
+        target = get_class(str(settings.get("_target_")))
+    except Exception:  # what cannot be found is told when it is made
+        return False
+    return issubclass(target, MinimalNorm)
+
+
+def _planned(attack: Any, where: str, eps: Sequence[float] = ()) -> Planned:
+    if not isinstance(attack, FixedBudget | MinimalNorm):
+        raise UserError(f"{where} must make an attack, got {type(attack).__name__}")
+    try:
+        return Planned.of(attack, eps)
+    except ValueError as error:
+        raise UserError(f"{where}.{sentence(error)}") from error
+
+
+def metrics(cfg: DictConfig) -> list[SampleMetric]:
+    """What is measured beside the accuracies."""
+    found = {name: made(node, f"metric.{name}") for name, node in (cfg.metric or {}).items()}
+    for name, metric in found.items():
+        if not isinstance(metric, SampleMetric):
+            raise UserError(f"metric.{name} must make a SampleMetric, got {type(metric).__name__}")
+    return list(found.values())
+
+
+def attack_evaluation(cfg: DictConfig, attacks: Mapping[str, Sequence[Planned]], **more: Any) -> AttackEvaluation:
+    """The callback that attacks the test set and writes to the run's folder."""
+    folder = Path(cfg.paths.output)
+    return AttackEvaluation(
+        attacks,
+        run=f"{folder.parent.name}/{folder.name}",
+        facts=facts(cfg),
+        folder=folder,
+        metrics=metrics(cfg),
+        n=evaluation_n(cfg, attacks),
+        gallery=cfg.evaluation.gallery,
+        **more,
+    )
 
 
 def evaluation_n(cfg: DictConfig, names: Mapping[str, Any]) -> int | dict[str, int] | None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,14 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from hardlight.attacks import FixedBudget, Outcome, attackable
-from hardlight.attacks.goal import margin
+from hardlight.attacks import attackable
 from hardlight.callbacks.progress import bar
 from hardlight.data import Batch, DataModule
+from hardlight.evaluation.planned import ANY, Planned
 from hardlight.evaluation.records import SAMPLE_COLUMNS, AttackRun, to_records
 from hardlight.evaluation.run_folder import write_records, write_samples
-from hardlight.evaluation.threat import Threat
-from hardlight.tensors import norms
+from hardlight.evaluation.sample_rows import at_each_eps, sample_rows, verify
+from hardlight.metrics import Attacked, SampleMetric
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,23 @@ class Example:
 class AttackEvaluation(pl.Callback):
     """Runs each attack on each test batch; success is judged by a fresh forward pass on the verified final image.
 
-    ``attacks`` maps a name to that attack at each of its eps. ``source`` is the model the images are crafted on
-    (black-box), called ``source_name`` in the rows; by default the tested model itself (white-box). ``n`` attacks the
-    first n test images only, or as a mapping the first n for each attack named. ``facts`` are the run's columns of
-    the records. After the test, ``samples`` and ``records`` hold the rows, which rank 0 has written to ``folder``;
-    ``examples`` the first ``gallery`` images. A sample is seen once on any number of processes, and there is no
-    collective call before the end of the epoch.
+    ``attacks`` maps a name to that attack as planned: at each of its eps, or once for all of them. ``metrics`` are
+    measured beside the accuracies. ``source`` is the model the images are crafted on (black-box), called
+    ``source_name`` in the rows; by default the tested model itself (white-box). ``n`` attacks the first n test images
+    only, or as a mapping the first n for each attack named. ``facts`` are the run's columns of the records. After the
+    test, ``samples`` and ``records`` hold the rows, which rank 0 has written to ``folder``; ``examples`` the first
+    ``gallery`` images. A sample is seen once on any number of processes, and there is no collective call before the
+    end of the epoch.
     """
 
     def __init__(
         self,
-        attacks: Mapping[str, Sequence[FixedBudget]],
+        attacks: Mapping[str, Sequence[Planned]],
         *,
         run: str,
         facts: Mapping[str, Any],
         folder: str | Path,
+        metrics: Sequence[SampleMetric] = (),
         n: int | Mapping[str, int] | None = None,
         source: Callable[[Tensor], Tensor] | None = None,
         source_name: str = "self",
@@ -65,19 +67,23 @@ class AttackEvaluation(pl.Callback):
         self.run = run
         self.facts = facts
         self.folder = Path(folder)
+        self.metrics = metrics
         self.n = n
         self.gallery = gallery
         self.examples: list[Example] = []
         self.samples = pd.DataFrame(columns=list(SAMPLE_COLUMNS))
         self.records = pd.DataFrame()
 
-    def _prepare(self, attack: FixedBudget) -> FixedBudget:
+    def _prepare(self, planned: Planned) -> Planned:
         """An image that is to fool another model is not finished when it fools its source."""
-        return attack if self.source is None else attack.exhaustive()
+        return planned if self.source is None else replace(planned, attack=planned.attack.exhaustive())
 
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if isinstance(self.source, nn.Module):
             self.source.to(pl_module.device)
+        for metric in self.metrics:
+            if metric.needs_train:
+                metric.prepare(_data(trainer).training_images())
         self._frames: list[pd.DataFrame] = []
         self._seconds: dict[tuple[str, float], float] = {}
         self.examples = []
@@ -85,7 +91,7 @@ class AttackEvaluation(pl.Callback):
         self._chosen = {name: index[: self._n(name)] for name in self.attacks}
         self._bar = bar() if trainer.is_global_zero and trainer.progress_bar_callback is not None else None
         if self._bar is not None:
-            work = sum(_cost(attack) for grid in self.attacks.values() for attack in grid)
+            work = sum(planned.cost for grid in self.attacks.values() for planned in grid)
             self._task = self._bar.add_task("attacking", total=work * trainer.num_test_batches[0])
             self._bar.start()
 
@@ -98,29 +104,46 @@ class AttackEvaluation(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._keep("none", "none", 0.0, batch, outputs, batch.x, outputs)
+        x, y, index = batch
+        model: Any = pl_module.model
+        clean = Attacked(model=model, x=x, y=y, index=index, logits=outputs, x_adv=x, logits_adv=outputs)
+        named = {"run": self.run, "attack": "none", "norm": "none", "eps": 0.0, "source": "self"}
+        self._frames.append(sample_rows(clean, named, measured=self._measured(clean, {"clean"})))
         for name, grid in self.attacks.items():
-            rows = torch.isin(batch.index, self._chosen[name].to(batch.index.device)).nonzero().squeeze(1)
-            chosen, clean = Batch(*(part[rows] for part in batch)), outputs[rows]
-            for attack in grid:
+            rows = torch.isin(index, self._chosen[name].to(index.device)).nonzero().squeeze(1)
+            for planned in grid:
                 if len(rows):
-                    self._attack(name, attack, pl_module.model, chosen, clean)
+                    self._attack(name, planned, clean.select(rows))
                 if self._bar is not None:
-                    self._bar.update(self._task, advance=_cost(attack), description=f"attacking · {name}")
+                    self._bar.update(self._task, advance=planned.cost, description=f"attacking · {name}")
 
-    def _attack(self, name: str, attack: FixedBudget, model: Any, batch: Batch, clean: Tensor) -> None:
-        x, eps, norm = batch.x, float(attack.eps), attack.norm
+    def _attack(self, name: str, planned: Planned, clean: Attacked) -> None:
+        x, y = clean.x, clean.y
         start = time.perf_counter()
-        outcome = attack.run(self.source or model, x, batch.y, index=batch.index)
-        self._seconds[name, eps] = self._seconds.get((name, eps), 0.0) + time.perf_counter() - start
-        Threat(norm, eps).verify(x, outcome.x_adv)
-        with attackable(model, x.device), torch.no_grad():
-            logits = model(outcome.x_adv)
-        self._keep(name, norm, eps, batch, clean, outcome.x_adv, logits, outcome)
-        drawn = sum(example.attack == name and example.eps == eps for example in self.examples)
-        for at in range(min(self.gallery - drawn, len(x))):
-            parts = (each[at].cpu() for each in (x, outcome.x_adv, clean, logits))
-            self.examples.append(Example(name, eps, norm, int(batch.index[at]), int(batch.y[at]), *parts))
+        outcome = planned.attack.run(self.source or clean.model, x, y, index=clean.index)
+        seconds = time.perf_counter() - start
+        verify(planned, x, outcome.x_adv)
+        with attackable(clean.model, x.device), torch.no_grad():
+            logits = clean.model(outcome.x_adv)
+        label = str(planned.attack.label)
+        attacked = replace(clean, x_adv=outcome.x_adv, logits_adv=logits, attack=name, label=label)
+        for eps, seen in at_each_eps(planned, attacked):
+            self._seconds[name, eps] = self._seconds.get((name, eps), 0.0) + seconds
+            named = {"run": self.run, "attack": name, "norm": planned.norm, "eps": eps, "source": self.source_name}
+            measured = self._measured(seen, {"attacked", "minimal"} if eps == ANY else {"attacked"})
+            self._frames.append(sample_rows(seen, named, outcome, measured))
+            self._draw(eps, planned.norm, seen)
+
+    def _measured(self, batch: Attacked, kinds: set[str]) -> dict[str, Tensor]:
+        """The columns of the metrics that measure such a batch."""
+        found = [metric.per_sample(batch) for metric in self.metrics if kinds & set(metric.on)]
+        return {column: values for each in found for column, values in each.items()}
+
+    def _draw(self, eps: float, norm: str, batch: Attacked) -> None:
+        drawn = sum(example.attack == batch.attack and example.eps == eps for example in self.examples)
+        for at in range(min(self.gallery - drawn, len(batch.x))):
+            parts = (each[at].cpu() for each in (batch.x, batch.x_adv, batch.logits, batch.logits_adv))
+            self.examples.append(Example(batch.attack, eps, norm, int(batch.index[at]), int(batch.y[at]), *parts))
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._bar is not None:
@@ -133,12 +156,13 @@ class AttackEvaluation(pl.Callback):
         self.samples = samples.drop(columns="order").reset_index(drop=True)
         ran = {}
         for name, grid in self.attacks.items():
-            for attack in grid:
-                settings = {key: value for key, value in asdict(attack).items() if key not in ("eps", "norm", "label")}
-                key = (name, float(attack.eps))
-                seconds = sum(part.get(key, 0.0) for _, part in gathered)
-                ran[key] = AttackRun(settings=settings, label=str(attack.label), seconds=seconds)
-        self.records = to_records(self.samples, self.facts, ran)
+            for planned in grid:
+                for eps in planned.eps:
+                    seconds = sum(part.get((name, eps), 0.0) for _, part in gathered)
+                    ran[name, eps] = AttackRun(
+                        settings=planned.settings, label=str(planned.attack.label), seconds=seconds
+                    )
+        self.records = to_records(self.samples, self.facts, ran, self.metrics)
         robust = self.records[self.records["metric"] == "robust_accuracy"]
         for row in robust.itertuples():
             rate = f"attack/{row.attack}/{row.eps:g}/robust_accuracy"
@@ -154,40 +178,11 @@ class AttackEvaluation(pl.Callback):
     def _n(self, name: str) -> int | None:
         return self.n.get(name) if isinstance(self.n, Mapping) else self.n
 
-    def _keep(
-        self,
-        name: str,
-        norm: str,
-        eps: float,
-        batch: Batch,
-        clean: Tensor,
-        x_adv: Tensor,
-        logits: Tensor,
-        cost: Outcome | None = None,
-    ) -> None:
-        columns = {
-            "label": batch.y,
-            "index": batch.index,
-            "clean_prediction": clean.argmax(1),
-            "adversarial_prediction": logits.argmax(1),
-            **{each: norms(x_adv - batch.x, each) for each in ("l2", "linf", "l0")},
-            "margin": -margin(logits, batch.y),
-        }
-        passes = (cost.forward_passes, cost.backward_passes) if cost else (torch.zeros_like(batch.y),) * 2
-        columns |= dict(zip(("forward_passes", "backward_passes"), passes, strict=True))
-        named = {"run": self.run, "attack": name, "norm": norm, "eps": eps}
-        named["source"] = "self" if cost is None else self.source_name
-        self._frames.append(pd.DataFrame({**named, **{key: value.cpu().numpy() for key, value in columns.items()}}))
-
 
 def _data(trainer: pl.Trainer) -> DataModule:
     data = trainer.datamodule  # type: ignore[attr-defined]
     assert isinstance(data, DataModule)
     return data
-
-
-def _cost(attack: FixedBudget) -> int:
-    return 1 + getattr(attack, "steps", 0) * getattr(attack, "restarts", 1)
 
 
 def _gather(part: Any) -> list[Any]:

@@ -72,6 +72,10 @@ class DataModule(pl.LightningDataModule):
         """Which test images are served, in order: (N,) positions in the test split, once ``setup`` has run."""
         return self._sets["test"].index
 
+    def training_images(self) -> torch.Tensor:
+        """The whole training split (M, C, H, W), as it was before any defense: float32 in [0, 1]."""
+        return _pixels(self.source.read("train"))
+
     def prepare_data(self) -> None:
         self.source.prepare()
 
@@ -111,8 +115,7 @@ class DataModule(pl.LightningDataModule):
     def _extend(self, train: ImageSet) -> ImageSet:
         if all(type(defense).extend is Defense.extend for defense in self.defenses):
             return train  # and stays uint8
-        pixels = train.images.float() / 255 if train.images.dtype == torch.uint8 else train.images
-        images, labels = self.defenses.extend(pixels, train.labels)
+        images, labels = self.defenses.extend(_pixels(train), train.labels)
         return replace(train, images=images, labels=labels, index=torch.arange(len(labels)))
 
     def _loader(self, part: str, batch_size: int, shuffle: bool = False) -> BatchLoader:
@@ -122,6 +125,10 @@ class DataModule(pl.LightningDataModule):
             rank, world_size = self.trainer.global_rank, self.trainer.world_size
             images = _placed(images, self.trainer.strategy.root_device)
         return BatchLoader(images, batch_size, shuffle=shuffle, seed=self.seed, rank=rank, world_size=world_size)
+
+
+def _pixels(images: ImageSet) -> torch.Tensor:
+    return images.images.float() / 255 if images.images.dtype == torch.uint8 else images.images
 
 
 def _placed(images: ImageSet, device: torch.device) -> ImageSet:

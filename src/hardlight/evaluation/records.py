@@ -2,13 +2,17 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from hardlight import checks
+from hardlight.evaluation.planned import ANY
+from hardlight.metrics import SampleMetric
 from hardlight.statistics import wilson
 
 SAMPLE_COLUMNS = (
@@ -52,6 +56,7 @@ RECORD_COLUMNS = (
     "version",
 )
 FACTS = ("data", "model", "activation", "defense", "seed", "form", "version")
+ACCURACIES = ("accuracy", "robust_accuracy", "adversarial_accuracy")
 MEANS = ("l2", "linf", "l0", "forward_passes", "backward_passes")
 
 
@@ -65,7 +70,10 @@ class AttackRun:
 
 
 def to_records(
-    samples: pd.DataFrame, facts: Mapping[str, Any], attacks: Mapping[tuple[str, float], AttackRun]
+    samples: pd.DataFrame,
+    facts: Mapping[str, Any],
+    attacks: Mapping[tuple[str, float], AttackRun],
+    metrics: Sequence[SampleMetric] = (),
 ) -> pd.DataFrame:
     """Sum rows of ``SAMPLE_COLUMNS`` into rows of ``RECORD_COLUMNS``.
 
@@ -77,14 +85,19 @@ def to_records(
     The metrics: ``accuracy`` of the clean images; of each attack and eps ``robust_accuracy``, right on the clean and
     on the attacked image, ``adversarial_accuracy``, right on the attacked image, and the means of ``MEANS``. Attack
     "worst" holds the per-sample worst case of all attacks of one norm, eps and source, over the samples all of them
-    share. An accuracy is 1 − n_broken/n, with its 95 % Wilson interval; means have neither.
+    share. An accuracy is 1 − n_broken/n, with its 95 % Wilson interval; means have neither. ``metrics`` summarise the
+    columns that they measured; the name of what they say about an attack holds the attack's: ``rho[minimal_fgsm]``.
     Raises ``ValueError`` for a missing column, fact or attack, and for a sample that is there twice.
     """
     _check(samples, facts, attacks)
+    clean = samples[samples["attack"] == "none"]
     rows = [
         {"run": run, **facts, "norm": norm, "eps": eps, "source": source, **row}
         for (run, norm, eps, source), group in samples.groupby(["run", "norm", "eps", "source"], sort=False)
-        for row in _rows(group, float(group["eps"].iloc[0]), attacks)
+        for row in (
+            *_rows(group, float(group["eps"].iloc[0]), attacks),
+            *_summaries(group, clean[clean["run"] == run], metrics, attacks),
+        )
     ]
     records = pd.DataFrame(rows, columns=list(RECORD_COLUMNS))
     return records.astype({"n": "int64", "n_broken": "Int64"})
@@ -129,6 +142,39 @@ def _rows(
         )
         survives = shared(attacked).all(axis=1)
         yield {"attack": "worst", **_how(together), "metric": "robust_accuracy", **_share(survives)}
+
+
+def _summaries(
+    samples: pd.DataFrame,
+    clean: pd.DataFrame,
+    metrics: Sequence[SampleMetric],
+    attacks: Mapping[tuple[str, float], AttackRun],
+) -> Iterator[dict[str, Any]]:
+    for attack, group in samples.groupby("attack", sort=False):
+        eps = float(group["eps"].iloc[0])
+        kinds = {"clean"} if attack == "none" else {"attacked", "minimal"} if eps == ANY else {"attacked"}
+        for metric in metrics:
+            if not kinds & metric.on:
+                continue
+            beside = None
+            if attack != "none":
+                same = clean[clean["index"].isin(group["index"])]
+                beside = _columns(same, metric) if "clean" in metric.on and len(same) else {}
+            for name, found in metric.summary(_columns(group, metric), beside).items():
+                yield {
+                    "attack": attack,
+                    **_how(attacks.get((str(attack), eps), AttackRun())),
+                    "metric": name if attack == "none" else f"{name}[{attack}]",
+                    "value": found.value,
+                    "n": found.n,
+                    "ci_low": found.low,
+                    "ci_high": found.high,
+                }
+
+
+def _columns(samples: pd.DataFrame, metric: SampleMetric) -> dict[str, Tensor]:
+    """A metric's own columns, of samples that it measured."""
+    return {column: torch.from_numpy(samples[column].to_numpy("float64", copy=True)) for column in metric.columns}
 
 
 def _how(ran: AttackRun) -> dict[str, Any]:

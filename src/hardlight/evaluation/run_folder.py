@@ -33,9 +33,10 @@ def write_records(records: pd.DataFrame, folder: str | Path) -> Path:
 
 
 def write_samples(samples: pd.DataFrame, folder: str | Path) -> Path:
-    """Add ``samples`` to the folder's ``samples.parquet``, as ``write_records``."""
+    """Add ``samples`` to the folder's ``samples.parquet``, as ``write_records``; what metrics measured comes last."""
     path = Path(folder) / "samples.parquet"
-    rows = _added(path, samples, SAMPLE_KEY, pd.read_parquet)[list(SAMPLE_COLUMNS)]
+    rows = _added(path, samples, SAMPLE_KEY, pd.read_parquet)
+    rows = rows[[*SAMPLE_COLUMNS, *(column for column in rows if column not in SAMPLE_COLUMNS)]]
     return write_whole(path, lambda temporary: rows.to_parquet(temporary, index=False))
 
 

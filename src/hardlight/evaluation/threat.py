@@ -59,12 +59,17 @@ class Threat:
         if (sample := _first((x_adv < low) | (x_adv > high))) is not None:
             least, most = x_adv[sample].aminmax()
             raise ThreatError(f"sample {sample} has pixels from {least:.9g} to {most:.9g}, outside [{low:g}, {high:g}]")
-        if self.norm is not None and self.eps is not None:
-            distance = norms(x_adv.double() - x.double(), self.norm)
-            if (sample := _first(~(distance <= self.eps + self._slack(x)))) is not None:
-                raise ThreatError(
-                    f"sample {sample} is at {self.norm} distance {distance[sample]:.9g}, more than eps {self.eps:.9g}"
-                )
+        if (sample := _first(~self.within(x, x_adv))) is not None:
+            distance = float(norms(x_adv[sample, None].double() - x[sample, None].double(), str(self.norm)))
+            raise ThreatError(
+                f"sample {sample} is at {self.norm} distance {distance:.9g}, more than eps {self.eps:.9g}"
+            )
+
+    def within(self, x: Tensor, x_adv: Tensor) -> Tensor:
+        """Which samples of ``x_adv`` lie within ``eps`` of ``x``, both (N, ...): bool (N,)."""
+        if self.norm is None or self.eps is None:
+            return torch.ones(len(x), dtype=torch.bool, device=x.device)
+        return norms(x_adv.double() - x.double(), self.norm) <= self.eps + self._slack(x)
 
     def _slack(self, x: Tensor) -> float:
         """What ``_ULPS`` of the largest pixel, in every pixel, add up to; nothing in l0, which only counts."""

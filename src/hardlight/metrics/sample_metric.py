@@ -90,7 +90,7 @@ class SampleMetric(Metric, ABC):
         self.add_state("clean_rows", [], dist_reduce_fx="cat")
         self.add_state("attacked_rows", [], dist_reduce_fx="cat")
 
-    def prepare(self, train: Tensor) -> None:  # noqa: B027
+    def prepare(self, train: Tensor) -> None:
         """Take the training images (M, C, H, W), float in [0, 1] or uint8, if it ``needs_train``."""
 
     @abstractmethod

@@ -2,15 +2,19 @@
 
 import pandas as pd
 
+from hardlight.evaluation.planned import ANY
+
 
 def accuracies(records: pd.DataFrame) -> pd.DataFrame:
     """The rows of clean ``accuracy`` and of ``robust_accuracy``, the latest of each run, attack, norm, eps and source.
 
+    What a minimal-norm attack found at whatever distance is no accuracy within a budget, and left out.
     Raises ``ValueError`` if there are none.
     """
     clean = (records["attack"] == "none") & (records["metric"] == "accuracy")
     attacked = (records["attack"] != "none") & (records["metric"] == "robust_accuracy")
-    rows = records[clean | attacked].drop_duplicates(["run", "attack", "norm", "eps", "source"], keep="last")
+    chosen = (clean | attacked) & (records["eps"] != ANY)
+    rows = records[chosen].drop_duplicates(["run", "attack", "norm", "eps", "source"], keep="last")
     if rows.empty:
         raise ValueError("records must hold accuracy or robust_accuracy rows; these hold neither")
     return rows

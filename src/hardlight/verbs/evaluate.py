@@ -10,12 +10,12 @@ from hardlight import config
 from hardlight.build import training
 from hardlight.build.checkpoint import restore, trusted
 from hardlight.build.data import datamodule, describe_data, read_data
-from hardlight.build.evaluation import attack_grids, evaluation_n, facts
+from hardlight.build.evaluation import attack_evaluation, attack_grids, evaluation_n
 from hardlight.build.model import defended_net
 from hardlight.build.provenance import Provenance
 from hardlight.build.settings import check_settings
 from hardlight.build.statement import state
-from hardlight.callbacks import AttackEvaluation, Progress, tracked
+from hardlight.callbacks import Progress, tracked
 from hardlight.classifier import Classifier
 from hardlight.defenses import DefendedNet, DefenseStack
 from hardlight.errors import UserError
@@ -36,15 +36,11 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     crafted_on = restore(cfg.source, cfg.trust) if cfg.source else None
     if crafted_on:
         _check_fit(f"source={cfg.source}", crafted_on.config.data, cfg.data)
-    evaluation = AttackEvaluation(
+    evaluation = attack_evaluation(
+        cfg,
         attacks,
-        run=f"{folder.parent.name}/{folder.name}",
-        facts=facts(cfg),
-        folder=folder,
-        n=n,
         source=crafted_on.model if crafted_on else None,
         source_name=str(cfg.source) if crafted_on else "self",
-        gallery=cfg.evaluation.gallery,
     )
     loggers = training.loggers(cfg)
     with tracked(loggers, evaluation):

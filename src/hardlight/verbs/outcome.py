@@ -9,7 +9,7 @@ from rich.console import Console
 from hardlight.callbacks import Example
 from hardlight.evaluation.disagreement import disagreement
 from hardlight.evaluation.run_folder import read_records, read_samples
-from hardlight.reporting import accuracy_curves, comparison_table, gallery, wide
+from hardlight.reporting import accuracy_curves, comparison_table, gallery, measures, measures_table, wide
 from hardlight.verbs.shown import shown as shown
 
 
@@ -19,6 +19,8 @@ def show(folder: Path, next_command: str, examples: Sequence[Example] = ()) -> N
     records = read_records(folder)
     console.print()
     console.print(comparison_table(records))
+    if len(measures(records)):
+        console.print(measures_table(records))
     for sentence in disagreement(read_samples(folder), records):
         console.print(f"! {sentence}", style="yellow")
     if (records["attack"] != "none").any():

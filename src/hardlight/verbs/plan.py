@@ -11,10 +11,10 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
-from hardlight.attacks import FixedBudget
 from hardlight.classifier import parameters
 from hardlight.data import DataModule
 from hardlight.defenses import DefendedNet
+from hardlight.evaluation.planned import ANY, Planned
 from hardlight.verbs.shown import shown
 
 
@@ -22,7 +22,7 @@ def announce(
     cfg: DictConfig,
     data: DataModule,
     model: DefendedNet,
-    attacks: Mapping[str, tuple[FixedBudget, ...]],
+    attacks: Mapping[str, tuple[Planned, ...]],
     loggers: list[Any],
 ) -> None:
     """On rank 0: the folder with its ``config.yaml``, the plan on the terminal, the configuration to the loggers."""
@@ -38,7 +38,7 @@ def announce(
         logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
 
 
-def show(cfg: DictConfig, data: DataModule, model: DefendedNet, attacks: Mapping[str, tuple[FixedBudget, ...]]) -> None:
+def show(cfg: DictConfig, data: DataModule, model: DefendedNet, attacks: Mapping[str, tuple[Planned, ...]]) -> None:
     """Data, model, defenses, attacks, and where fit is to come the steps, device and folder."""
     sizes = data.sizes
     table = Table.grid(padding=(0, 2))
@@ -53,7 +53,10 @@ def show(cfg: DictConfig, data: DataModule, model: DefendedNet, attacks: Mapping
     if not cfg.defense:
         table.add_row("defense", "none")
     for name, grid in attacks.items():
-        table.add_row("attack", f"{name} {grid[0].norm} at eps {', '.join(f'{a.eps:.4g}' for a in grid)}")
+        eps = [each for planned in grid for each in planned.eps if each != ANY]
+        table.add_row("attack", f"{name} {grid[0].norm} at eps {', '.join(f'{each:.4g}' for each in eps)}")
+    if cfg.metric:
+        table.add_row("metric", ", ".join(map(str, cfg.metric)))
     if "train" in sizes:
         steps = _limited(-(-sizes["train"] // data.batch_size), cfg.trainer.limit_train_batches)
         ends = f"{cfg.trainer.max_steps} steps, {steps} an epoch"

@@ -10,12 +10,12 @@ from omegaconf import DictConfig
 from hardlight import config
 from hardlight.build import training
 from hardlight.build.data import datamodule, describe_data, read_data
-from hardlight.build.evaluation import attack_grids, evaluation_n, facts
+from hardlight.build.evaluation import attack_evaluation, attack_grids, evaluation_n
 from hardlight.build.model import defended_net, defense_stack
 from hardlight.build.provenance import Provenance
 from hardlight.build.settings import check_settings
 from hardlight.build.statement import state
-from hardlight.callbacks import AttackEvaluation, tracked
+from hardlight.callbacks import tracked
 from hardlight.verbs import outcome, plan
 
 
@@ -33,14 +33,7 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     classifier = training.classifier(cfg, model, config.plain(cfg))
     data = datamodule(cfg, source, stack, n_test=n if isinstance(n, int) else None)
     folder = Path(cfg.paths.output)
-    evaluation = AttackEvaluation(
-        attacks,
-        run=f"{folder.parent.name}/{folder.name}",
-        facts=facts(cfg),
-        folder=folder,
-        n=n,
-        gallery=cfg.evaluation.gallery,
-    )
+    evaluation = attack_evaluation(cfg, attacks)
     callbacks = training.callbacks(cfg)
     loggers = training.loggers(cfg)
     with tracked(loggers, evaluation):
