@@ -30,7 +30,8 @@ def show(folder: Path, next_command: str, examples: Sequence[Example] = ()) -> N
     if not (folder / "records.csv").is_file():
         wide(records).to_csv(folder / "sweep.csv", index=False)
     console.print()
-    written = [*folder.rglob("*.png"), *folder.glob("*.csv"), *folder.glob("*.parquet"), *folder.rglob("best.ckpt")]
+    beside = [file for kind in ("*.csv", "*.parquet", "*.md") for file in folder.glob(kind)]
+    written = [*folder.rglob("*.png"), *beside, *folder.rglob("best.ckpt")]
     for path in sorted(written):
         console.print(f"  {shown(path)}", soft_wrap=True)
     console.print(f"\nnext: {next_command}", soft_wrap=True)
