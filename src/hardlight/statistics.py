@@ -1,12 +1,23 @@
-"""Intervals and tests for what was counted."""
+"""Intervals and tests for what was counted, intervals for what was measured."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 from scipy.special import bdtr, ndtri
 
 from hardlight import checks
+
+
+class Estimate(NamedTuple):
+    """A number measured on ``n`` samples, and its 95 % interval; NaN where there is none."""
+
+    value: float
+    n: int
+    low: float = math.nan
+    high: float = math.nan
 
 
 def wilson(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -54,3 +65,43 @@ def _z(confidence: float) -> float:
     if confidence in (0, 1):
         raise ValueError(f"confidence must lie strictly between 0 and 1, got {confidence!r}")
     return float(ndtri((1 + confidence) / 2))
+
+
+def bootstrap(values: ArrayLike, seed: int = 0) -> Estimate:
+    """The mean of ``values`` (n,) with its bias-corrected and accelerated bootstrap interval (Efron 1987).
+
+    Of 1,999 resamples, the same for the same values in any order. There is no interval below two values, or if one is
+    infinite; that of equal values is a point. Needs 40 MiB at n = 10,000. Raises ``ValueError`` as ``median``.
+    """
+    ordered = np.sort(_numbers(values))
+    n = len(ordered)
+    mean = math.fsum(ordered) / n if n else math.nan
+    if n < 2 or not np.isfinite(ordered).all():
+        return Estimate(mean, n)
+    if ordered[0] == ordered[-1]:
+        return Estimate(mean, n, mean, mean)
+    found = stats.bootstrap((ordered,), np.mean, n_resamples=1999, batch=100, method="BCa", rng=seed)
+    low, high = map(float, found.confidence_interval)
+    return Estimate(mean, n, low, high)
+
+
+def median(values: ArrayLike) -> Estimate:
+    """The median of ``values`` (n,), with two of them as its interval (David and Nagaraja 2003, 7.1).
+
+    They enclose the median with at least 95 %, whatever the distribution; there is no interval below six values.
+    Values may be infinite. Raises ``ValueError`` for NaN and for another shape.
+    """
+    ordered = np.sort(_numbers(values))
+    n = len(ordered)
+    if not n:
+        return Estimate(math.nan, 0)
+    left = int(stats.binom.ppf(0.025, n, 0.5))
+    interval = (float(ordered[left - 1]), float(ordered[n - left])) if left else ()
+    return Estimate(float(np.median(ordered)), n, *interval)
+
+
+def _numbers(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or np.isnan(array).any():
+        raise ValueError(f"values must be numbers (n,), none of them NaN, got {values!r}")
+    return array

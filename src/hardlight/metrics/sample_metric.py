@@ -3,20 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-
-class Estimate(NamedTuple):
-    """A number measured on ``n`` samples, and its 95 % interval; NaN where there is none."""
-
-    value: float
-    n: int
-    low: float = torch.nan
-    high: float = torch.nan
+from hardlight.statistics import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +77,8 @@ class SampleMetric(Metric, ABC):
     clean_rows: list[Tensor]
     attacked_rows: list[Tensor]
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self) -> None:
+        super().__init__()
         self.attack = "none"
         self.add_state("clean_rows", [], dist_reduce_fx="cat")
         self.add_state("attacked_rows", [], dist_reduce_fx="cat")
@@ -119,7 +112,7 @@ class SampleMetric(Metric, ABC):
     def compute(self) -> dict[str, Tensor]:
         """The numbers of ``summary``, named with the attack they belong to: ``rho[minimal_fgsm]``."""
         clean, attacked = self._columns(self.clean_rows), self._columns(self.attacked_rows)
-        found = {}
+        found: dict[str, Estimate] = {}
         if clean:
             found |= {f"{name}[none]": estimate for name, estimate in self.summary(clean).items()}
         if attacked:
