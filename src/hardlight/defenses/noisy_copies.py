@@ -3,10 +3,13 @@
 from abc import abstractmethod
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from hardlight import checks
 from hardlight.defenses.defense import Defense
+
+AT_ONCE = 16384  # images whose noise is in memory together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +38,9 @@ class NoisyCopies(Defense):
     def augment(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         clean = len(x) if self.keep_clean else 0
         out = x.repeat(self.copies + self.keep_clean, *[1] * (x.dim() - 1))
-        noisy = out[clean:]  # in place: the copies are the largest tensor of a step that is not an activation
-        noisy += self.noise(noisy)
-        if self.clip:
-            noisy.clamp_(0, 1)
+        # In place: the copies are the largest tensor of a step that is not an activation.
+        for noisy in torch.split(out[clean:], AT_ONCE):
+            noisy += self.noise(noisy)
+            if self.clip:
+                noisy.clamp_(0, 1)
         return out, y.repeat(self.copies + self.keep_clean)

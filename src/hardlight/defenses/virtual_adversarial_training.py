@@ -4,18 +4,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import log_softmax
 
 from hardlight import checks
 from hardlight.attacks import attackable
 from hardlight.defenses.defense import Defense
-from hardlight.tensors import unit
-
-
-def divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
-    """KL(softmax(p) ‖ softmax(q)) of each row: (N,)."""
-    log_p, log_q = log_softmax(p_logits, 1), log_softmax(q_logits, 1)
-    return (log_p.exp() * (log_p - log_q)).sum(1)
+from hardlight.defenses.virtual_direction import divergence, virtual_direction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +35,6 @@ class VirtualAdversarialTraining(Defense):
         with attackable(model, x.device):
             with torch.no_grad():
                 clean = model(x)
-            r = self.eps * self.direction(model, x, clean)
+            start = torch.randn_like(x)
+            r = self.eps * virtual_direction(model, x, clean, start, xi=self.xi, iterations=self.iterations)
         return loss + self.weight * divergence(clean, model(x + r)).mean()
-
-    def direction(self, model: nn.Module, x: Tensor, clean: Tensor) -> Tensor:
-        """Unit vectors like ``x`` along which the prediction with logits ``clean`` (N, K) changes most."""
-        d = unit(torch.randn_like(x), "l2")
-        for _ in range(self.iterations):
-            probe = (self.xi * d).requires_grad_()
-            (gradient,) = torch.autograd.grad(divergence(clean, model(x + probe)).sum(), probe)
-            d = unit(gradient, "l2")
-        return d
