@@ -35,6 +35,7 @@ KINDS: dict[str, type] = {
 }
 GIVEN = {  # what an option cannot do without
     "data=npz": ["data.source.train=train.npz", "data.source.test=test.npz"],
+    "data=image_folder": ["data.source.train=train", "data.source.test=test"],
     "model=python": ["model.path=torch.nn:Identity"],
     "logger=[wandb]": ["logger.wandb.sweep=sweep"],
 }

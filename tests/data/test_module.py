@@ -266,6 +266,11 @@ def test_every_shipped_data_conf_makes_a_source(name, tmp_path):
     if name == "npz":
         conf.data.source.update(train=str(tmp_path / "a.npz"), test=str(tmp_path / "a.npz"))
         np.savez(tmp_path / "a", images=np.zeros((3, 2, 2), np.uint8), labels=np.arange(3))
+    if name == "image_folder":
+        conf.data.source.update(train=str(tmp_path), test=str(tmp_path))
+        (tmp_path / "a").mkdir()
+        (tmp_path / "b").mkdir()
+        conf.data.num_classes = 2
     source = instantiate(conf.data.source, _convert_="all")
     source.check()
     described = source.describe()

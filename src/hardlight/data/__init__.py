@@ -1,6 +1,8 @@
-"""Data sets held whole as tensors, and a Lightning data module that serves batches of them."""
+"""Data sets, and a Lightning data module that serves batches of them."""
 
 from hardlight.data.augmentation import CropAndFlip
+from hardlight.data.image_files import ImageFileError, ImageFiles
+from hardlight.data.image_folder import ImageFolderSource
 from hardlight.data.image_set import ImageSet, Source
 from hardlight.data.loader import Batch, BatchLoader
 from hardlight.data.module import DataModule
@@ -15,6 +17,9 @@ __all__ = [
     "BatchLoader",
     "CropAndFlip",
     "DataModule",
+    "ImageFileError",
+    "ImageFiles",
+    "ImageFolderSource",
     "ImageSet",
     "NpzSource",
     "PlaneSource",

@@ -8,6 +8,7 @@ import torch
 
 from hardlight import checks
 from hardlight.data.augmentation import CropAndFlip
+from hardlight.data.image_files import ImageFiles
 from hardlight.data.image_set import ImageSet, Source
 from hardlight.data.loader import Batch, BatchLoader
 from hardlight.data.seeds import mix
@@ -128,6 +129,12 @@ class DataModule(pl.LightningDataModule):
 
 
 def _pixels(images: ImageSet) -> torch.Tensor:
+    """All of them at once, float32 in [0, 1]."""
+    if isinstance(images.images, ImageFiles):
+        raise ValueError(
+            f"{images.origin} is read from its files batch by batch, and is needed as a whole by a defense or metric: "
+            "raise source.memory, or leave that out"
+        )
     return images.images.float() / 255 if images.images.dtype == torch.uint8 else images.images
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hardlight.data import ImageSet
 
-AT_ONCE = 4096  # images turned into float32 at a time
+AT_ONCE = 256  # images turned into float32 at a time
 
 
 def data_sha256(images: ImageSet) -> str:
@@ -16,7 +16,8 @@ def data_sha256(images: ImageSet) -> str:
     Row by row, without any header: of NumPy arrays it is ``sha256(images.tobytes() + labels.tobytes())``.
     """
     digest = hashlib.sha256()
-    for part in torch.split(images.images, AT_ONCE):
+    rows = torch.arange(len(images), device=images.labels.device)
+    for part in images.pixels(torch.split(rows, AT_ONCE)):
         pixels = part.cpu()
         digest.update(_raw(pixels / torch.tensor(255.0) if pixels.dtype == torch.uint8 else pixels.float()))
     digest.update(_raw(images.labels.long()))
