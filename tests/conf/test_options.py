@@ -19,7 +19,7 @@ from hardlight.build import training
 from hardlight.build.evaluation import attack_grids
 from hardlight.cli import main
 from hardlight.defenses import Defense
-from hardlight.evaluation.planned import ANY
+from hardlight.evaluation.columns import ANY
 
 CONF = config.conf_folder()
 OPTIONS = sorted((file.parent.name, file.stem) for file in CONF.glob("*/*.yaml") if file.parent.name != "hydra")

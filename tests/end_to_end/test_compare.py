@@ -1,6 +1,8 @@
 """Two runs beside each other: the same images, counted by hand from what each run left."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from finished_run import ATTACKS, Run
 
 from hardlight.cli import main
-from hardlight.evaluation.records import standing
+from hardlight.evaluation.columns import standing
 
 
 @pytest.fixture
@@ -89,3 +91,9 @@ def test_mistakes(
         assert sentence in told
         assert told.count("\n") == 1
     assert sorted(empty_folder.rglob("*")) == before
+
+
+def test_it_needs_no_torch() -> None:
+    program = "import sys, hardlight.verbs.compare; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -12,7 +12,7 @@ from finished_run import ATTACKS, Run
 from torch import nn
 
 from hardlight.cli import main
-from hardlight.evaluation.records import SAMPLE_COLUMNS
+from hardlight.evaluation.columns import SAMPLE_COLUMNS
 
 NETS = """
 from torch import nn

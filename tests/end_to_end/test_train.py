@@ -13,7 +13,7 @@ from finished_run import Run
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from hardlight.evaluation.records import RECORD_COLUMNS, SAMPLE_COLUMNS
+from hardlight.evaluation.columns import RECORD_COLUMNS, SAMPLE_COLUMNS
 
 NET = """
 from torch import nn

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from hardlight.evaluation.records import SAMPLE_COLUMNS, AttackRun, to_records
+from hardlight.evaluation.columns import SAMPLE_COLUMNS
+from hardlight.evaluation.records import AttackRun, to_records
 
 FACTS = {
     "data": "mnist",

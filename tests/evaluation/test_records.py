@@ -7,7 +7,8 @@ import pytest
 from sample_rows import FACTS, attacked, clean_rows, summed
 from scipy.stats import binomtest
 
-from hardlight.evaluation.records import RECORD_COLUMNS, AttackRun, to_records
+from hardlight.evaluation.columns import RECORD_COLUMNS
+from hardlight.evaluation.records import AttackRun, to_records
 
 CLEAN = [1, 1, 1, 1, 0, 0]
 

@@ -1,6 +1,6 @@
 """A row of records, made of a count alone."""
 
-from hardlight.evaluation.records import RECORD_COLUMNS
+from hardlight.evaluation.columns import RECORD_COLUMNS
 from hardlight.statistics import wilson
 
 

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from hardlight.attacks import attackable
 from hardlight.callbacks.progress import bar
 from hardlight.data import Batch, DataModule
-from hardlight.evaluation.planned import ANY, Planned
-from hardlight.evaluation.records import SAMPLE_COLUMNS, AttackRun, to_records
+from hardlight.evaluation.columns import ANY, SAMPLE_COLUMNS
+from hardlight.evaluation.planned import Planned
+from hardlight.evaluation.records import AttackRun, to_records
 from hardlight.evaluation.run_folder import write_records, write_samples
 from hardlight.evaluation.sample_rows import at_each_eps, sample_rows, verify
 from hardlight.metrics import Attacked, SampleMetric

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from hardlight.evaluation.records import standing
+from hardlight.evaluation.columns import standing
 from hardlight.statistics import mcnemar, paired_difference
 
 KEY = ["attack", "norm", "eps", "source"]

@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pandas as pd
 
-from hardlight.evaluation.records import shared
+from hardlight.evaluation.columns import shared
 from hardlight.evaluation.run_labels import run_labels
 from hardlight.statistics import mcnemar
 

@@ -1,15 +1,12 @@
 """An attack that is to be run, and the eps at which its accuracy is reported."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from hardlight import checks
 from hardlight.attacks import Attack, FixedBudget, MinimalNorm
-
-ANY = math.inf
-"""The eps of what a minimal-norm attack found, at whatever distance."""
+from hardlight.evaluation.columns import ANY
 
 
 @dataclass(frozen=True)

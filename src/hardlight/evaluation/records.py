@@ -11,53 +11,9 @@ import torch
 from torch import Tensor
 
 from hardlight import checks
-from hardlight.evaluation.planned import ANY
+from hardlight.evaluation.columns import ANY, FACTS, MEANS, RECORD_COLUMNS, SAMPLE_COLUMNS, shared, standing
 from hardlight.metrics import SampleMetric
 from hardlight.statistics import wilson
-
-SAMPLE_COLUMNS = (
-    "run",
-    "attack",
-    "norm",
-    "eps",
-    "source",
-    "label",
-    "index",
-    "clean_prediction",
-    "adversarial_prediction",
-    "l2",
-    "linf",
-    "l0",
-    "margin",
-    "forward_passes",
-    "backward_passes",
-)
-RECORD_COLUMNS = (
-    "run",
-    "data",
-    "model",
-    "activation",
-    "defense",
-    "seed",
-    "attack",
-    "norm",
-    "eps",
-    "label",
-    "source",
-    "settings",
-    "metric",
-    "value",
-    "n",
-    "n_broken",
-    "ci_low",
-    "ci_high",
-    "seconds",
-    "form",
-    "version",
-)
-FACTS = ("data", "model", "activation", "defense", "seed", "form", "version")
-ACCURACIES = ("accuracy", "robust_accuracy", "adversarial_accuracy")
-MEANS = ("l2", "linf", "l0", "forward_passes", "backward_passes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,20 +57,6 @@ def to_records(
     ]
     records = pd.DataFrame(rows, columns=list(RECORD_COLUMNS))
     return records.astype({"n": "int64", "n_broken": "Int64"})
-
-
-def standing(samples: pd.DataFrame) -> pd.Series:
-    """Which rows are right on the clean and on the attacked image."""
-    return (samples["clean_prediction"] == samples["label"]) & (samples["adversarial_prediction"] == samples["label"])
-
-
-def shared(samples: pd.DataFrame) -> pd.DataFrame:
-    """Which samples stand under which attack, at one run, norm, eps and source: a row per shared index, bool.
-
-    The columns are the attacks; a sample that one of them did not see is left out.
-    """
-    rows = samples[["index", "attack"]].assign(stands=standing(samples))
-    return rows.pivot(index="index", columns="attack", values="stands").dropna().astype(bool)
 
 
 def _rows(

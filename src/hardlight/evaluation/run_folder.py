@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hardlight.evaluation.records import RECORD_COLUMNS, SAMPLE_COLUMNS
+from hardlight.evaluation.columns import RECORD_COLUMNS, SAMPLE_COLUMNS
 
 RECORD_KEY = ["run", "form", "source", "attack", "norm", "eps", "metric"]
 SAMPLE_KEY = ["run", "source", "attack", "norm", "eps", "index"]

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from hardlight.attacks import FixedBudget, Outcome
 from hardlight.attacks.goal import margin
-from hardlight.evaluation.planned import ANY, Planned
+from hardlight.evaluation.columns import ANY
+from hardlight.evaluation.planned import Planned
 from hardlight.evaluation.threat import Threat
 from hardlight.metrics import Attacked
 from hardlight.tensors import norms

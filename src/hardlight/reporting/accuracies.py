@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from hardlight.evaluation.planned import ANY
+from hardlight.evaluation.columns import ANY
 
 
 def accuracies(records: pd.DataFrame) -> pd.DataFrame:

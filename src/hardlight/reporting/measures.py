@@ -7,8 +7,7 @@ from rich.box import HORIZONTALS
 from rich.table import Table
 from rich.text import Text
 
-from hardlight.evaluation.planned import ANY
-from hardlight.evaluation.records import ACCURACIES, MEANS
+from hardlight.evaluation.columns import ACCURACIES, ANY, MEANS
 from hardlight.evaluation.run_labels import run_labels
 
 

@@ -14,7 +14,8 @@ from rich.table import Table
 from hardlight.classifier import parameters
 from hardlight.data import DataModule
 from hardlight.defenses import DefendedNet
-from hardlight.evaluation.planned import ANY, Planned
+from hardlight.evaluation.columns import ANY
+from hardlight.evaluation.planned import Planned
 from hardlight.verbs.shown import shown
 
 
