@@ -13,7 +13,7 @@ PACKAGE = Path(hardlight.__file__).parent
 
 # Each tier may import those above it in this list, and nothing beside it or below.
 TIERS = [
-    {"checks", "errors"},
+    {"checks", "errors", "interruption"},
     {"tensors", "statistics"},
     {"nets", "attacks"},
     {"metrics"},

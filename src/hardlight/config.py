@@ -50,6 +50,8 @@ class Train(Verb):
     optimizer: Any = None
     scheduler: Any = None
     callbacks: Any = field(default_factory=dict)
+    ckpt: str | None = None
+    trust: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -91,20 +93,23 @@ class Launch:
     """What one call of the program fixes for all of its jobs: the verb, its overrides, and the folder it writes to."""
 
     verb = ""
+    resumed: Path | None = None
     overrides: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     folders: dict[tuple[str, str], str] = {}  # noqa: RUF012
 
     @classmethod
-    def start(cls, verb: str, overrides: list[str], flags: list[str]) -> None:
+    def start(cls, verb: str, overrides: list[str], flags: list[str], resumed: Path | None = None) -> None:
         cls.verb, cls.overrides, cls.flags, cls.folders = verb, tuple(overrides), tuple(flags), {}
+        cls.resumed = resumed
 
 
 def run_name() -> str:
     """The folder's name: the overrides that change the result."""
     quiet = ("hydra.", "paths.", "trainer.", "logger", "trust", "name=", "ckpt=", "source=", "data.source", "runs=")
     parts = [part.lstrip("+~") for part in Launch.overrides]
-    return slug([part for part in parts if not part.startswith(quiet)]) or Launch.verb
+    told = [part for part in parts if not part.startswith(quiet) and ".source=" not in part]
+    return slug(told) or Launch.verb
 
 
 def job_name(overrides: ListConfig) -> str:
@@ -114,7 +119,9 @@ def job_name(overrides: ListConfig) -> str:
 
 
 def run_folder(outputs: str, name: str) -> str:
-    """outputs/name/time, the same for all that one call asks, and never one that exists."""
+    """outputs/name/time, the same for all that one call asks, and one that exists only to go on in it."""
+    if Launch.resumed is not None:
+        return str(Launch.resumed)
     if (outputs, name) not in Launch.folders:
         stem = Path(outputs) / slug(name) / time.strftime("%Y-%m-%d_%H-%M-%S")
         folder, again = stem, 1

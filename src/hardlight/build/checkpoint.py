@@ -84,14 +84,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return dict(checkpoint)
 
 
-OURS = ("hardlight.nets.", "hardlight.defenses.", "hardlight.attacks.", "hardlight.data.")
+NETS = ("hardlight.nets", "hardlight.defenses", "hardlight.attacks", "hardlight.data")
 
 
-def trusted(node: Any, where: str, trust: Sequence[str]) -> Any:
-    """``node`` as a plain container, shown to call no code but ours and that of the packages named in ``trust``."""
+def trusted(node: Any, where: str, trust: Sequence[str], modules: Sequence[str] = NETS) -> Any:
+    """``node`` as a plain container, shown to call nothing but the public names of ``modules``, torch's activations
+    and what is in the packages named in ``trust``.
+    """
     plain = resolved(node, where)  # what is checked is what is built
     for code in _code(plain):
-        if not (_is_ours(code) or any(code == each or code.startswith((f"{each}.", f"{each}:")) for each in trust)):
+        named = any(code == each or code.startswith((f"{each}.", f"{each}:")) for each in trust)
+        if not (named or _is_public(code, modules)):
             package = code.replace(":", ".").partition(".")[0]
             raise UserError(f"it wants to run code of yours, {code}; if you trust it, add 'trust=[{package}]'")
     return plain
@@ -114,11 +117,11 @@ def _code(node: Any) -> Iterator[str]:
         yield node
 
 
-def _is_ours(code: str) -> bool:
-    """A single public name of ours, or one of torch's activations; a path of python_net, with its colon, never is."""
+def _is_public(code: str, modules: Sequence[str]) -> bool:
+    """A single public name of ``modules``, or a torch activation; a path of python_net, with its colon, never is."""
     prefix, _, name = code.rpartition(".")
-    ours = f"{prefix}." in OURS and name in _public(prefix)
-    return ours or (prefix == "torch.nn" and name in vars(nn.modules.activation)["__all__"])
+    public = prefix in modules and name in _public(prefix)
+    return public or (prefix == "torch.nn" and name in vars(nn.modules.activation)["__all__"])
 
 
 def _public(module: str) -> list[str]:

@@ -1,21 +1,30 @@
 """What trains: the classifier, its callbacks and loggers, the trainer."""
 
-import math
+import csv
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 from pytorch_lightning.loggers import CSVLogger
 from torch import nn
 
 from hardlight import checks
 from hardlight.attacks import FGSM
 from hardlight.build.nodes import checked, made, sentence
+from hardlight.callbacks import Interruptible, WholeFile
 from hardlight.classifier import Classifier
 from hardlight.defenses import DefendedNet
 from hardlight.errors import UserError
 
+OF_A_SCHEDULER: dict[str, Any] = {  # which torch takes as it comes
+    "T_max": partial(checks.whole, low=1),
+    "step_size": partial(checks.whole, low=1),
+    "gamma": checks.positive,
+    "eta_min": checks.non_negative,
+}
 MONITORED = ("val/accuracy", "val/robust_accuracy", "train/loss")
 
 
@@ -24,9 +33,9 @@ def classifier(cfg: DictConfig, model: DefendedNet, config: dict[str, Any]) -> C
     optimizer = _made_for_later(cfg.optimizer, "optimizer", [nn.Parameter(torch.zeros(1))])
     scheduler = None
     if cfg.scheduler is not None:
-        for key in ("T_max", "step_size"):
+        for key, check in OF_A_SCHEDULER.items():
             if key in cfg.scheduler:
-                checked(f"scheduler.{key}", checks.whole, cfg.scheduler[key], low=1)
+                checked(f"scheduler.{key}", check, cfg.scheduler[key])
         scheduler = _made_for_later(cfg.scheduler, "scheduler", optimizer([nn.Parameter(torch.zeros(1))]))
     attack = FGSM(eps=cfg.data.train_eps)
     return Classifier(
@@ -42,42 +51,52 @@ def classifier(cfg: DictConfig, model: DefendedNet, config: dict[str, Any]) -> C
 
 def _made_for_later(node: DictConfig, where: str, trial: Any) -> Any:
     """A partial of torch's, tried once on ``trial`` so that its mistakes come out now."""
-    for key, value in node.items():
-        if key == "_target_":
-            continue
-        for number in value if isinstance(value, ListConfig) else [value]:
-            if isinstance(number, str) or (isinstance(number, float) and not math.isfinite(number)):
-                raise UserError(f"{where}.{key!s} must be a finite number, got {number!r}")
-    partial = made(node, where)
+    make = made(node, where)
     try:
-        partial(trial)
+        make(trial)
     except (ValueError, TypeError) as error:
         raise UserError(f"{where}: {sentence(error)}") from error
-    return partial
+    return make
 
 
 def callbacks(cfg: DictConfig) -> dict[str, pl.Callback]:
-    """Lightning's and our callbacks, by name; each monitors what is logged, or a metric of the user's own."""
+    """Lightning's and our callbacks, by name; each monitors what is logged, by these or by one of the user's own."""
     nodes = {str(name): node for name, node in (cfg.callbacks or {}).items() if node is not None}
     if not cfg.trainer.enable_progress_bar:
         nodes.pop("progress", None)  # Lightning refuses a bar that it is told to leave out
+    known = all(str(node.get("_target_")).startswith(("hardlight.", "pytorch_lightning.")) for node in nodes.values())
     for name, node in nodes.items():
-        if str(node.get("monitor")).startswith(("train/", "val/", "test/")):
+        if known and node.get("monitor") is not None:
             checked(f"callbacks.{name}.monitor", checks.one_of, node.monitor, choices=MONITORED)
         if "patience" in node:
             checked(f"callbacks.{name}.patience", checks.whole, node.patience)
     return {name: made(node, f"callbacks.{name}") for name, node in nodes.items()}
 
 
-def loggers(cfg: DictConfig) -> list[Any]:
-    """The loggers chosen, and the CSV in every case."""
+def loggers(cfg: DictConfig, steps: int = 0) -> list[Any]:
+    """The loggers chosen, and the CSV in every case; its curves go on after those of the first ``steps``."""
     found = [made(node, f"logger.{name}") for name, node in (cfg.logger or {}).items() if node is not None]
     if not any(isinstance(each, CSVLogger) for each in found):
-        found.insert(0, CSVLogger(cfg.paths.output, name="", version=""))
+        found.insert(0, CSVLogger(cfg.paths.output, name="", version="", flush_logs_every_n_steps=1))
+    for logger in found:
+        if steps and isinstance(logger, CSVLogger):
+            _go_on(logger, steps)
     return found
+
+
+def _go_on(logger: CSVLogger, steps: int) -> None:
+    """Puts the rows of the first ``steps`` back into the file, which Lightning begins anew."""
+    file = Path(logger.log_dir) / "metrics.csv"
+    if file.is_file():
+        with file.open(newline="", encoding="utf-8") as lines:
+            rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(lines)]
+        logger.experiment.metrics += [row for row in rows if int(row["step"]) < steps]
+        logger.save()
 
 
 def trainer(cfg: DictConfig, found: list[pl.Callback], loggers: list[Any], **more: Any) -> pl.Trainer:
     """Lightning's Trainer."""
-    built: pl.Trainer = made(cfg.trainer, "trainer", callbacks=found, logger=loggers, **more)
+    if cfg.trainer.plugins is None:
+        more["plugins"] = [WholeFile()]
+    built: pl.Trainer = made(cfg.trainer, "trainer", callbacks=[Interruptible(), *found], logger=loggers, **more)
     return built

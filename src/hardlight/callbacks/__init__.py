@@ -2,8 +2,21 @@
 
 from hardlight.callbacks.attack_evaluation import AttackEvaluation, Example
 from hardlight.callbacks.epoch_time import EpochTime
+from hardlight.callbacks.interruptible import Interruptible
+from hardlight.callbacks.last_checkpoint import LastCheckpoint
 from hardlight.callbacks.progress import Progress
 from hardlight.callbacks.tracking import tracked
 from hardlight.callbacks.wandb_run import WandbRun
+from hardlight.callbacks.whole_file import WholeFile
 
-__all__ = ["AttackEvaluation", "EpochTime", "Example", "Progress", "WandbRun", "tracked"]
+__all__ = [
+    "AttackEvaluation",
+    "EpochTime",
+    "Example",
+    "Interruptible",
+    "LastCheckpoint",
+    "Progress",
+    "WandbRun",
+    "WholeFile",
+    "tracked",
+]

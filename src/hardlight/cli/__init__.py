@@ -8,21 +8,22 @@ import traceback
 from hardlight.cli.as_found import as_found
 from hardlight.cli.texts import program_help, verb_help, version
 from hardlight.errors import JobsFailed
+from hardlight.interruption import Interrupted, interruptible
 
-GOOD, BUG, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+GOOD, BUG, MISTAKE, SIGNALLED = 0, 1, 2, 128
 
 
 def main(argv: list[str]) -> int:
     """One call of the program; leaves the process's state as found, whatever happens. Returns the exit code."""
-    with as_found():
+    with as_found(), interruptible():
         try:
             _dispatch(argv)
             sys.stdout.flush()
         except BrokenPipeError:  # the reader, such as head, has had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the first into the second
-            if isinstance(stop, KeyboardInterrupt) or isinstance(stop.__context__, KeyboardInterrupt):
-                return _fail("interrupted", INTERRUPTED)
+        except Interrupted as stop:
+            return _fail(str(stop), SIGNALLED + stop.signum)
+        except SystemExit as stop:
             return stop.code if isinstance(stop.code, int) else BUG if stop.code else GOOD
         except JobsFailed as error:
             return _fail(str(error), BUG)

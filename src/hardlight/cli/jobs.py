@@ -13,9 +13,11 @@ from omegaconf import DictConfig
 
 from hardlight.cli.arguments import Arguments
 from hardlight.cli.as_found import as_found
+from hardlight.cli.lock import FolderInUse, alone_in
 from hardlight.cli.relaunch import children_ended, relaunchable
 from hardlight.cli.wording import mistake
 from hardlight.errors import JobsFailed
+from hardlight.interruption import Interrupted
 
 
 class Jobs:
@@ -30,22 +32,33 @@ class Jobs:
     def run(self, cfg: DictConfig) -> Any:
         """One job: what the verb returns, or NaN if it failed, so that a sweep goes on to the next."""
         hydra = HydraConfig.get()
+        folder = Path(hydra.runtime.output_dir)
         if self.arguments.multirun:
             self.sweep_folder = Path(hydra.sweep.dir)
+        try:
+            with alone_in(folder):
+                return self._run(cfg, folder, list(hydra.overrides.task))
+        except FolderInUse as error:
+            self.errors.append(error)
+            return float("nan")
+
+    def _run(self, cfg: DictConfig, folder: Path, words: list[str]) -> Any:
         try:
             with as_found(), children_ended(), relaunchable(self.arguments):
                 logging.captureWarnings(True)  # Lightning's many go to the run's log
                 result = self._verb().run(cfg)
+        except Interrupted as stop:
+            raise Interrupted(stop.signum, self._interrupted(folder, words)) from stop
         except Exception as error:
             self.errors.append(error)
             why = mistake(error)
             if why and not self.arguments.multirun:
-                _leave_no_trace(Path(hydra.runtime.output_dir))
+                _leave_no_trace(folder)
                 return float("nan")
             logging.getLogger("hardlight").exception("the run failed")
             if self.arguments.multirun:
-                why = why or f"{type(error).__name__}, see {hydra.runtime.output_dir}/log"
-                print(f"hardlight: {' '.join(hydra.overrides.task)} failed: {' '.join(why.split())}", file=sys.stderr)
+                why = why or f"{type(error).__name__}, see {folder}/log"
+                print(f"hardlight: {' '.join(words)} failed: {' '.join(why.split())}", file=sys.stderr)
             return float("nan")
         self.done += 1
         return result
@@ -62,13 +75,20 @@ class Jobs:
         if self.errors:
             raise JobsFailed(f"{len(self.errors)} of {len(self.errors) + self.done} runs failed")
 
+    def _interrupted(self, folder: Path, words: list[str]) -> str:
+        """What was interrupted, and how to go on with it."""
+        where = f" in {' '.join(words)}; the runs after it were not begun" if self.arguments.multirun else ""
+        command = self._verb().go_on(folder) if hasattr(self._verb(), "go_on") else None
+        _leave_no_trace(folder)
+        return f"interrupted{where}; to go on: {command}" if command else f"interrupted{where}; nothing was saved yet"
+
     def _verb(self) -> ModuleType:
         return importlib.import_module(f"hardlight.verbs.{self.arguments.verb}")
 
 
 def _leave_no_trace(folder: Path) -> None:
     """Removes the folder that Hydra made for a run that was refused, if nothing else has been written to it."""
-    if {each.name for each in folder.iterdir()} <= {".hydra", "log"}:
+    if {each.name for each in folder.iterdir()} <= {".hydra", ".lock", "log"}:
         shutil.rmtree(folder)
         for parent in folder.parents[:2]:
             if parent != Path.cwd() and not any(parent.iterdir()):

@@ -12,6 +12,7 @@ from omegaconf import open_dict, read_write
 
 import __main__
 from hardlight.cli.arguments import Arguments
+from hardlight.interruption import Interrupted
 
 PATIENCE = 30  # seconds for a child to end by itself
 
@@ -38,9 +39,16 @@ def relaunchable(arguments: Arguments) -> Iterator[None]:
 
 @contextmanager
 def children_ended() -> Iterator[None]:
-    """Leaves the process group and waits for the processes that Lightning started, also after an error."""
+    """Leaves the process group and waits for the processes that Lightning started, also after an error.
+
+    One that was interrupted tells them to stop.
+    """
+    interrupted = False
     try:
         yield
+    except Interrupted:
+        interrupted = True
+        raise
     finally:
         distributed = sys.modules.get("torch.distributed")
         if distributed and distributed.is_available() and distributed.is_initialized():
@@ -50,6 +58,8 @@ def children_ended() -> Iterator[None]:
                 children = list(thread._child_processes)  # type: ignore[attr-defined]
                 thread._child_processes.clear()  # type: ignore[attr-defined]  # else a failed child kills the sweep
                 for child in children:
+                    if interrupted:
+                        child.terminate()
                     _end(child)
 
 

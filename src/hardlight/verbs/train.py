@@ -13,6 +13,7 @@ from hardlight.build.data import datamodule, describe_data, read_data
 from hardlight.build.evaluation import attack_evaluation, attack_grids, evaluation_n
 from hardlight.build.model import defended_net, defense_stack
 from hardlight.build.provenance import Provenance
+from hardlight.build.resumption import resumption
 from hardlight.build.settings import check_settings
 from hardlight.build.statement import state
 from hardlight.callbacks import tracked
@@ -22,7 +23,12 @@ from hardlight.verbs import outcome, plan
 def run(cfg: DictConfig) -> pd.DataFrame:
     """Train and test one net; its records are also written to the run's folder."""
     began = Provenance.now()
-    config.write_choices(cfg)
+    ckpt, kept, steps = cfg.ckpt, None, 0
+    if ckpt is None:
+        config.write_choices(cfg)
+    else:
+        resumed = resumption(cfg)
+        cfg, kept, steps = resumed.config, resumed.kept, resumed.steps
     check_settings(cfg)
     source = describe_data(cfg)
     stack = defense_stack(cfg)
@@ -30,17 +36,19 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     n = evaluation_n(cfg, attacks)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     model = defended_net(cfg, stack)
-    classifier = training.classifier(cfg, model, config.plain(cfg))
+    classifier = training.classifier(cfg, model, kept or config.plain(cfg))
     data = datamodule(cfg, source, stack, n_test=n if isinstance(n, int) else None)
     folder = Path(cfg.paths.output)
     evaluation = attack_evaluation(cfg, attacks)
     callbacks = training.callbacks(cfg)
-    loggers = training.loggers(cfg)
+    loggers = training.loggers(cfg, steps)
     with tracked(loggers, evaluation):
         trainer = training.trainer(cfg, [*callbacks.values(), evaluation], loggers)
         read_data(data, "fit")
         plan.announce(cfg, data, model, attacks, loggers)
-        trainer.fit(classifier, datamodule=data, weights_only=True)
+        trainer.fit(classifier, datamodule=data, ckpt_path=ckpt, weights_only=True)
+        if trainer.is_global_zero and ckpt and trainer.global_step == steps:
+            print(f"! the training had ended already, after {steps} steps: what follows are the attacks alone")
         best = folder / "best.ckpt"
         if best.is_file():
             classifier.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
@@ -53,6 +61,12 @@ def run(cfg: DictConfig) -> pd.DataFrame:
         state(cfg, began, trainer, data, {str(best): model}, evaluation.records, evaluation.samples)
         outcome.show(folder, outcome.harder(best), evaluation.examples)
     return evaluation.records
+
+
+def go_on(folder: Path) -> str | None:
+    """The command that takes up an interrupted run again, if it has come far enough for one."""
+    last = folder / "last.ckpt"
+    return f"hardlight train ckpt={outcome.shown(last)}" if last.is_file() else None
 
 
 def summarise(folder: Path) -> None:
