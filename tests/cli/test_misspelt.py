@@ -27,6 +27,7 @@ OPTIONS = [
 ]
 BEFORE = {  # what else an option needs, to compose at all
     "data=npz": ["data.source.train=train.npz", "data.source.test=test.npz"],
+    "data=image_folder": ["data.source.train=train", "data.source.test=test"],
     "model=python": ["model.path=torch.nn:Identity"],
 }
 

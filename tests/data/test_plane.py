@@ -79,7 +79,7 @@ def test_classes_take_turns_and_the_seed_decides_the_points():
     ("settings", "sentence"),
     [
         ({"name": "moon"}, "did you mean moons"),
-        ({"n_train": 3}, "n_train must be a whole number of at least 4, got 3"),
+        ({"n_train": 2}, "n_train must be a whole number of at least 3, got 2"),
         ({"n_test": 1}, "n_test must be a whole number of at least 2, got 1"),
         ({"noise": -0.1}, "noise must be a number of at least 0, got -0.1"),
         ({"seed": -1}, "seed must be a whole number"),

@@ -45,7 +45,7 @@ class PlaneSource:
 
     def __post_init__(self) -> None:
         checks.one_of("name", self.name, _CURVES)
-        checks.whole("n_train", self.n_train, low=4)
+        checks.whole("n_train", self.n_train, low=3)  # of one class two, so that one can be held out
         checks.whole("n_test", self.n_test, low=2)
         checks.non_negative("noise", self.noise)
         checks.whole("seed", self.seed)
