@@ -28,6 +28,7 @@ CONF = config.conf_folder()
 NOT_BUILT = ("debug", "experiment", "hydra", "logger", "paths", "trainer")
 LISTS = ("attack", "defense", "metric")
 NO_NUMBERS = [math.nan, math.inf, -math.inf, 10**30, 1e300, 10**400, "abc", "1", [1], [math.nan], {"a": 1}]
+LISTS_OF_NUMBERS = ("hidden",)  # of any length
 EDGES = [0, 0.0, 1, -1, 0.5, -0.5, 3, 1e15]
 
 
@@ -57,7 +58,8 @@ def in_conf() -> dict[str, dict[str, Any]]:
 def settings(node: dict[str, Any]) -> dict[str, Any]:
     """Of a node, what it holds built; the first eps of a grid."""
     built = {key: instantiate(_one_eps(value)) if isinstance(value, dict) else value for key, value in node.items()}
-    return {key: value for key, value in _one_eps(built).items() if not key.startswith("_")}
+    wanted = inspect.signature(get_object(node["_target_"])).parameters  # a minimal-norm attack takes no eps
+    return {key: value for key, value in _one_eps(built).items() if key in wanted}
 
 
 def _one_eps(node: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +105,7 @@ def test_there_is_much_to_ask() -> None:
 def test_what_is_no_number_is_refused(label: str, name: str) -> None:
     make, given = CONSTRUCTORS[label]
     allowed = kinds(make, name)
-    never = [*NO_NUMBERS]
+    never = [value for value in NO_NUMBERS if value != [1] or name not in LISTS_OF_NUMBERS]
     never += [] if type(None) in allowed else [None]
     never += [] if bool in allowed else [True, False]
     never += [] if {int, float} & allowed else [0, 1, 0.5]
@@ -117,7 +119,7 @@ def test_what_is_no_number_is_refused(label: str, name: str) -> None:
 def test_a_number_is_refused_or_works(label: str, name: str) -> None:
     make, given = CONSTRUCTORS[label]
     worked = 0
-    for value in [None, True, False, *EDGES]:
+    for value in [None, True, False, *EDGES, *([given[name]] if name in given else [])]:
         try:
             built = make(**{**given, name: value})
         except ValueError as refused:
@@ -125,7 +127,7 @@ def test_a_number_is_refused_or_works(label: str, name: str) -> None:
         else:
             use(built)
             worked += 1
-    assert worked or name in ("bounds", "shape")
+    assert worked or name in ("bounds", "shape", *LISTS_OF_NUMBERS)
 
 
 def use(built: Any) -> None:

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from hardlight.nets import BoundedReLU
 
 CONF = Path(__file__).parents[2] / "conf"
-MODELS = ["cnn", "resnet", "cifar_cnn"]
+MODELS = ["cnn", "resnet", "cifar_cnn", "mlp", "torchvision"]
 
 
 def configured(model, activation):
@@ -30,14 +30,28 @@ def test_keys_are_parameters(model):
     assert set(conf) - {"_target_"} == set(inspect.signature(get_object(conf["_target_"])).parameters)
 
 
-@pytest.mark.parametrize(("activation", "kind"), [("relu", torch.nn.ReLU), ("brelu", BoundedReLU)])
+ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
+    "relu": torch.nn.ReLU,
+    "brelu": BoundedReLU,
+    "leaky_relu": torch.nn.LeakyReLU,
+    "softplus": torch.nn.Softplus,
+    "silu": torch.nn.SiLU,
+    "gelu": torch.nn.GELU,
+}
+
+
+def test_no_activation_is_forgotten():
+    assert set(ACTIVATIONS) == {file.stem for file in (CONF / "activation").glob("*.yaml")}
+
+
+@pytest.mark.parametrize(("activation", "kind"), ACTIVATIONS.items())
 @pytest.mark.parametrize("model", MODELS)
 def test_each_pair_is_a_working_net(model, activation, kind):
     net = instantiate(configured(model, activation).model, _convert_="all")
     assert net(torch.rand(2, 3, 32, 32)).shape == (2, 5)
     used = [type(layer) for layer in net.modules()]
     assert kind in used
-    assert ({torch.nn.ReLU, BoundedReLU} - {kind}).isdisjoint(used)
+    assert (set(ACTIVATIONS.values()) - {kind}).isdisjoint(used)
 
 
 def test_a_net_of_ones_own(tmp_path, monkeypatch):

@@ -31,7 +31,7 @@ def defended_net(cfg: DictConfig, stack: DefenseStack) -> DefendedNet:
     try:
         with torch.no_grad():
             logits = model(torch.zeros(1, *shape))
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         raise UserError(f"model does not take the data's images of shape {list(shape)}: {sentence(error)}") from error
     finally:
         model.train()
