@@ -1,8 +1,11 @@
+import tracemalloc
+
 import numpy as np
 import pytest
+import scipy
 from scipy.stats import binomtest
 
-from hardlight.statistics import mcnemar, paired_difference, wilson
+from hardlight.statistics import bootstrap, mcnemar, median, paired_difference, wilson
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (0, 50), (50, 50), (3, 7), (610, 1000), (9999, 10000)])
@@ -88,3 +91,81 @@ def test_mcnemar_as_scipy_computes_it(gained, lost):
 
 def test_mcnemar_as_published():
     assert mcnemar(6, 16) == pytest.approx(0.052479, abs=1e-6)  # the therapy again
+
+
+class TestBootstrap:
+    def test_as_the_normal_interval_of_many_values(self):
+        values = np.random.default_rng(0).exponential(2.0, 10_000)
+        half = 1.959964 * values.std(ddof=1) / 100
+        value, n, low, high = bootstrap(values)
+        assert (value, n) == (pytest.approx(values.mean(), rel=1e-12), 10_000)
+        assert (low, high) == pytest.approx((value - half, value + half), abs=0.1 * half)
+
+    def test_skewed_values_move_both_ends(self):
+        values = np.random.default_rng(0).lognormal(0, 1.0, 200)
+        plain = scipy.stats.bootstrap((values,), np.mean, method="percentile", rng=1).confidence_interval
+        _, _, low, high = bootstrap(values)
+        assert low > plain.low
+        assert high > plain.high
+
+    def test_the_same_again_and_in_any_order(self):
+        values = np.random.default_rng(0).random(101)
+        assert bootstrap(values) == bootstrap(values) == bootstrap(values[::-1])
+        assert bootstrap(values, seed=1)[2:] != bootstrap(values)[2:]
+
+    def test_covers_the_mean_as_often_as_it_says(self):
+        draws = np.random.default_rng(1).exponential(1.0, (200, 50))
+        covered = np.mean([low <= 1 <= high for _, _, low, high in map(bootstrap, draws)])
+        assert 0.89 <= covered <= 0.985  # 0.95, less what BCa falls short of so few, ± 3 standard errors
+
+    def test_few_values(self):
+        assert str(bootstrap([])) == "Estimate(value=nan, n=0, low=nan, high=nan)"
+        assert str(bootstrap([2.5])) == "Estimate(value=2.5, n=1, low=nan, high=nan)"
+        assert bootstrap([2.5] * 9) == (2.5, 9, 2.5, 2.5)
+        value, n, low, high = bootstrap([1.0, 2.0])
+        assert (value, n) == (1.5, 2)
+        assert 1 <= low <= 1.5 <= high <= 2
+
+    def test_an_infinite_value_leaves_no_interval(self):
+        assert str(bootstrap([1.0, np.inf])) == "Estimate(value=inf, n=2, low=nan, high=nan)"
+
+    def test_memory_stays_within_bounds(self):
+        values = np.random.default_rng(0).random(10_000)
+        tracemalloc.start()
+        bootstrap(values)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 40 * 2**20
+
+
+class TestMedian:
+    def test_between_order_statistics_as_tabled(self):
+        """n = 20 takes the 6th and the 15th of them, n = 6 the least and the greatest (Conover 1999, table A3)."""
+        assert median(np.arange(1, 21)[::-1]) == (10.5, 20, 6, 15)
+        assert median([3, 1, 2, 6, 5, 4]) == (3.5, 6, 1, 6)
+
+    @pytest.mark.parametrize("n", range(1, 6))
+    def test_no_interval_of_five(self, n):
+        value, count, low, high = median(np.arange(n))
+        assert (value, count) == ((n - 1) / 2, n)
+        assert np.isnan([low, high]).all()
+
+    def test_no_values(self):
+        assert str(median([])) == "Estimate(value=nan, n=0, low=nan, high=nan)"
+
+    def test_infinite_values(self):
+        assert median([1.0, 2.0, np.inf, np.inf, np.inf, 3.0]) == (np.inf, 6, 1.0, np.inf)
+        assert median([np.inf] * 8)[0] == np.inf
+
+    @pytest.mark.parametrize("n", [10, 101])
+    def test_covers_the_median_at_least_as_often_as_it_says(self, n):
+        draws = np.random.default_rng(0).exponential(1.0, (2000, n))
+        covered = np.mean([low <= np.log(2) <= high for _, _, low, high in map(median, draws)])
+        assert 0.94 <= covered <= 0.99
+
+
+@pytest.mark.parametrize("estimate", [bootstrap, median])
+@pytest.mark.parametrize("bad", [[1.0, np.nan], [[1.0, 2.0]], 3.0])
+def test_estimates_refuse(estimate, bad):
+    with pytest.raises(ValueError, match=r"numbers \(n,\)"):
+        estimate(bad)

@@ -128,6 +128,6 @@ class SampleMetric(Metric, ABC):
         return torch.stack([measured[column] for column in self.columns], dim=1)
 
     def _columns(self, rows: list[Tensor] | Tensor) -> dict[str, Tensor]:
-        """Of a list before the processes are synchronised, of a tensor after it."""
+        """Of a list before the processes are synchronised, of a tensor after it; none of no rows."""
         table = torch.cat(rows) if isinstance(rows, list) and rows else rows
-        return dict(zip(self.columns, table.T, strict=True)) if isinstance(table, Tensor) else {}
+        return dict(zip(self.columns, table.T, strict=True)) if isinstance(table, Tensor) and len(table) else {}
