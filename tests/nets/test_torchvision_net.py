@@ -1,6 +1,7 @@
 """torchvision's models: the published sizes, any channels, small images, the activation throughout."""
 
 import copy
+import importlib
 from functools import partial
 
 import pytest
@@ -150,9 +151,25 @@ def test_weights_of_a_file(tmp_path):
         build("mnasnet0_5", (1, 32, 32), weights=str(tmp_path / "w.pt"))
 
 
-@pytest.mark.parametrize("name", ["vit_b_32", "inception_v3"])
-def test_a_model_that_needs_larger_images_says_so(name, empty_folder, capsys):
-    assert main(["train", "model=torchvision", f"model.name={name}"]) == 2
+ASSERTING = """
+from torch import nn
+
+class Net(nn.Module):
+    def forward(self, x):
+        assert x.shape[-1] == 224, "Wrong image width!"  # as torchvision's vision transformers do
+
+def make():
+    return Net()
+"""
+
+
+@pytest.mark.parametrize(
+    "model", ["model=torchvision model.name=inception_v3", "model=python model.path=asserting:make"]
+)
+def test_a_model_that_needs_larger_images_says_so(model, empty_folder, capsys):
+    (empty_folder / "asserting.py").write_text(ASSERTING)
+    importlib.invalidate_caches()
+    assert main(["train", *model.split()]) == 2
     told = capsys.readouterr().err
     assert "model does not take the data's images of shape [1, 28, 28]" in told
     assert told.count("\n") == 1
