@@ -15,6 +15,7 @@ from hardlight.cli.arguments import Arguments
 from hardlight.cli.as_found import as_found
 from hardlight.cli.lock import FolderInUse, alone_in
 from hardlight.cli.relaunch import children_ended, relaunchable
+from hardlight.cli.resumption import go_on
 from hardlight.cli.wording import mistake
 from hardlight.errors import JobsFailed
 from hardlight.interruption import Interrupted
@@ -78,7 +79,7 @@ class Jobs:
     def _interrupted(self, folder: Path, words: list[str]) -> str:
         """What was interrupted, and how to go on with it."""
         where = f" in {' '.join(words)}; the runs after it were not begun" if self.arguments.multirun else ""
-        command = self._verb().go_on(folder) if hasattr(self._verb(), "go_on") else None
+        command = go_on(self.arguments.verb, folder)
         _leave_no_trace(folder)
         return f"interrupted{where}; to go on: {command}" if command else f"interrupted{where}; nothing was saved yet"
 

@@ -7,6 +7,7 @@ from hydra.core.override_parser.types import Override
 
 from hardlight.cli.arguments import Arguments
 from hardlight.errors import UserError
+from hardlight.verbs.shown import shown
 
 MAY_CHANGE = ("ckpt", "trust", "trainer.", "logger", "paths.data", "hydra.")
 
@@ -37,6 +38,15 @@ def resumed_folder(arguments: Arguments) -> Path | None:
                 "only trainer.…, logger and paths.data may change, or start a new run"
             )
     return file.parent.absolute()
+
+
+def go_on(verb: str, folder: Path) -> str | None:
+    """The command that takes up again what was interrupted in ``folder``, if it has come far enough for one.
+
+    Whatever was being imported then cannot be imported now: this needs none of it.
+    """
+    last = folder / "last.ckpt"
+    return f"hardlight train ckpt={shown(last)}" if verb == "train" and last.is_file() else None
 
 
 def _parsed(text: str) -> Override | None:
