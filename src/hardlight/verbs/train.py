@@ -63,12 +63,6 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     return evaluation.records
 
 
-def go_on(folder: Path) -> str | None:
-    """The command that takes up an interrupted run again, if it has come far enough for one."""
-    last = folder / "last.ckpt"
-    return f"hardlight train ckpt={outcome.shown(last)}" if last.is_file() else None
-
-
 def summarise(folder: Path) -> None:
     """The comparison of a sweep's runs: a table, ``sweep.csv`` and the curves of all."""
     outcome.show(folder, outcome.harder(max(folder.rglob("best.ckpt"))))
