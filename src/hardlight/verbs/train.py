@@ -18,6 +18,7 @@ from hardlight.build.settings import check_settings
 from hardlight.build.statement import state
 from hardlight.callbacks import tracked
 from hardlight.verbs import outcome, plan
+from hardlight.verbs.regions import draw_regions
 
 
 def run(cfg: DictConfig) -> pd.DataFrame:
@@ -59,10 +60,12 @@ def run(cfg: DictConfig) -> pd.DataFrame:
         trainer.test(classifier, datamodule=data, verbose=False)
     if trainer.is_global_zero:
         state(cfg, began, trainer, data, {str(best): model}, evaluation.records, evaluation.samples)
+        draw_regions(folder)
         outcome.show(folder, outcome.harder(best), evaluation.examples)
     return evaluation.records
 
 
 def summarise(folder: Path) -> None:
-    """The comparison of a sweep's runs: a table, ``sweep.csv`` and the curves of all."""
+    """The comparison of a sweep's runs: a table, ``sweep.csv``, and the curves or decision regions of all."""
+    draw_regions(folder)
     outcome.show(folder, outcome.harder(max(folder.rglob("best.ckpt"))))

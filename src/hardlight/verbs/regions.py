@@ -1,0 +1,34 @@
+"""The decision regions of the nets in a folder, for two-dimensional data."""
+
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from hardlight.build.checkpoint import restore
+from hardlight.build.data import datamodule, describe_data, read_data
+from hardlight.defenses import DefenseStack
+from hardlight.errors import UserError
+from hardlight.evaluation.run_folder import read_records
+from hardlight.evaluation.run_labels import run_labels
+from hardlight.reporting import Panel, decision_regions
+
+PLANE = [1, 1, 2]  # (C, H, W) of points
+
+
+def draw_regions(folder: Path) -> None:
+    """``figures/regions.png``, a panel for each ``best.ckpt`` in or below ``folder`` that knows points of the plane."""
+    names = run_labels(read_records(folder))
+    panels = {}
+    runs = [(OmegaConf.load(best.parent / "config.yaml"), best) for best in sorted(folder.rglob("best.ckpt"))]
+    for cfg, best in sorted(runs, key=lambda run: str(run[0].data.name)):
+        if cfg.data.shape == PLANE:
+            data = datamodule(cfg, describe_data(cfg), DefenseStack())
+            read_data(data, "test")
+            points = data.test_dataloader().data
+            run = f"{best.parent.parent.name}/{best.parent.name}"
+            try:
+                panels[names[run]] = Panel(restore(best).model, points.images, points.labels)
+            except UserError as error:  # code of the user's own, that a checkpoint may not call by itself
+                print(f"! its decision regions are not drawn: {error}")
+    if panels:
+        decision_regions(panels, folder / "figures" / "regions.png")
