@@ -70,7 +70,7 @@ def _z(confidence: float) -> float:
 def bootstrap(values: ArrayLike, seed: int = 0) -> Estimate:
     """The mean of ``values`` (n,) with its bias-corrected and accelerated bootstrap interval (Efron 1987).
 
-    Of 1,999 resamples, the same for the same values in any order. There is no interval below two values, or if one is
+    Of 9,999 resamples, the same for the same values in any order. There is no interval below two values, or if one is
     infinite; that of equal values is a point. Needs 40 MiB at n = 10,000. Raises ``ValueError`` as ``median``.
     """
     ordered = np.sort(_numbers(values))
@@ -80,7 +80,7 @@ def bootstrap(values: ArrayLike, seed: int = 0) -> Estimate:
         return Estimate(mean, n)
     if ordered[0] == ordered[-1]:
         return Estimate(mean, n, mean, mean)
-    found = stats.bootstrap((ordered,), np.mean, n_resamples=1999, batch=100, method="BCa", rng=seed)
+    found = stats.bootstrap((ordered,), np.mean, n_resamples=9999, batch=100, method="BCa", rng=seed)
     low, high = map(float, found.confidence_interval)
     return Estimate(mean, n, low, high)
 
