@@ -4,6 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from hardlight.build.crafting import crafting
 from hardlight.build.nodes import made, sentence
 from hardlight.data import CropAndFlip, DataModule
 from hardlight.defenses import DefenseStack
@@ -36,7 +37,7 @@ def datamodule(cfg: DictConfig, source: Any, stack: DefenseStack, *, n_test: int
             shape=tuple(cfg.data.shape),
             seed=cfg.seed,
             augmentation=CropAndFlip(**augmented),
-            defenses=stack,
+            defenses=crafting(cfg, stack),
             n_test=n_test,
             **settings,
         )

@@ -11,6 +11,7 @@ from hardlight.build import training
 from hardlight.build.checkpoint import restore, trusted
 from hardlight.build.data import datamodule, describe_data, read_data
 from hardlight.build.evaluation import attack_evaluation, attack_grids, evaluation_n
+from hardlight.build.fit import check_fit
 from hardlight.build.model import defended_net
 from hardlight.build.provenance import Provenance
 from hardlight.build.settings import check_settings
@@ -35,7 +36,7 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     folder = Path(cfg.paths.output)
     crafted_on = restore(cfg.source, cfg.trust) if cfg.source else None
     if crafted_on:
-        _check_fit(f"source={cfg.source}", crafted_on.config.data, cfg.data)
+        check_fit(f"source={cfg.source}", crafted_on.config.data, cfg.data)
     evaluation = attack_evaluation(
         cfg,
         attacks,
@@ -83,11 +84,5 @@ def _subject(cfg: DictConfig) -> tuple[DefendedNet, DictConfig]:
         theirs.choices,
     )
     describe_data(cfg)
-    _check_fit(f"ckpt={cfg.ckpt}", theirs.data, cfg.data)
+    check_fit(f"ckpt={cfg.ckpt}", theirs.data, cfg.data)
     return restored.model, cfg
-
-
-def _check_fit(trained: str, theirs: DictConfig, data: DictConfig) -> None:
-    for what in ("shape", "num_classes"):
-        if theirs[what] != data[what]:
-            raise UserError(f"{trained} was trained for {what} {theirs[what]}, data={data.name} has {data[what]}")
