@@ -42,7 +42,7 @@ def to_records(
     on the attacked image, ``adversarial_accuracy``, right on the attacked image, and the means of ``MEANS``. Attack
     "worst" holds the per-sample worst case of all attacks of one norm, eps and source, over the samples all of them
     share. An accuracy is 1 − n_broken/n, with its 95 % Wilson interval; means have neither. ``metrics`` summarise the
-    columns that they measured; the name of what they say about an attack holds the attack's: ``rho[minimal_fgsm]``.
+    columns that they measured; an upper bound is named with the attack it comes from: ``rho[minimal_fgsm]``.
     Raises ``ValueError`` for a missing column, fact or attack, and for a sample that is there twice.
     """
     _check(samples, facts, attacks)
@@ -106,7 +106,7 @@ def _summaries(
                 yield {
                     "attack": attack,
                     **_how(attacks.get((str(attack), eps), AttackRun())),
-                    "metric": name if attack == "none" else f"{name}[{attack}]",
+                    "metric": f"{name}[{attack}]" if metric.on == {"minimal"} else name,
                     "value": found.value,
                     "n": found.n,
                     "ci_low": found.low,

@@ -4,11 +4,13 @@ import math
 
 import pandas as pd
 from rich.box import HORIZONTALS
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from hardlight.evaluation.columns import ACCURACIES, ANY, MEANS
 from hardlight.evaluation.run_labels import run_labels
+from hardlight.reporting.tables import wrapped
 
 
 def measures(records: pd.DataFrame) -> pd.DataFrame:
@@ -17,22 +19,23 @@ def measures(records: pd.DataFrame) -> pd.DataFrame:
     return rows.drop_duplicates(["run", "attack", "norm", "eps", "source", "metric"], keep="last")
 
 
-def measures_table(records: pd.DataFrame) -> Table:
-    """Value, 95 % interval and n of each of the ``measures``, at most 80 columns wide."""
-    names = run_labels(records)
+def measures_table(records: pd.DataFrame) -> RenderableType:
+    """Value, 95 % interval and n of each of the ``measures``, a part for each run, at most 80 columns wide."""
     table = Table(box=HORIZONTALS, pad_edge=False, padding=(0, 1, 0, 0), header_style="cyan")
-    for heading, width in (("", 20), ("attack", 16), ("metric", 18)):
+    for heading, width in (("attack", 20), ("metric", 25)):
         table.add_column(heading, max_width=width, overflow="fold")
-    for heading, width in (("value", 7), ("95 %", 11), ("n", 6)):
+    for heading, width in (("value", 7), ("95 %", 13), ("n", 6)):
         table.add_column(heading, max_width=width, justify="right", overflow="fold")
-    before = None
-    for _, row in measures(records).iterrows():
-        name = names[str(row["run"])]
-        interval = "" if pd.isna(row["ci_low"]) else f"{_short(row['ci_low'])}–{_short(row['ci_high'])}"
-        cells = (_attack(row), str(row["metric"]), _short(row["value"]), Text(interval, "dim"), f"{row['n']:,}")
-        table.add_row("" if name == before else name, *cells)
-        before = name
-    return table
+    rows = measures(records)
+    for run, name in run_labels(rows).items():
+        table.add_row(Text(name, "bold"))
+        for _, row in rows[rows["run"] == run].iterrows():
+            interval = "" if pd.isna(row["ci_low"]) else f"{_short(row['ci_low'])}–{_short(row['ci_high'])}"
+            cells = (Text(str(row["metric"])), _short(row["value"]), Text(interval, "dim"), f"{row['n']:,}")
+            table.add_row(Text(_attack(row)), *cells)
+        table.add_section()
+    note = "rho is an upper bound, whatever attack it is named with: a stronger one may find less."
+    return Group(table, wrapped(note, "dim")) if rows["metric"].str.startswith("rho").any() else table
 
 
 def _attack(row: pd.Series) -> str:

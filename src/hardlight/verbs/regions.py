@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from hardlight.build.checkpoint import restore
 from hardlight.build.data import datamodule, describe_data, read_data
@@ -21,10 +22,11 @@ def draw_regions(folder: Path) -> None:
     panels = {}
     runs = [(OmegaConf.load(best.parent / "config.yaml"), best) for best in sorted(folder.rglob("best.ckpt"))]
     for cfg, best in sorted(runs, key=lambda run: str(run[0].data.name)):
-        if cfg.data.shape == PLANE:
+        if isinstance(cfg, DictConfig) and cfg.data.shape == PLANE:
             data = datamodule(cfg, describe_data(cfg), DefenseStack())
             read_data(data, "test")
             points = data.test_dataloader().data
+            assert isinstance(points.images, Tensor)
             run = f"{best.parent.parent.name}/{best.parent.name}"
             try:
                 panels[names[run]] = Panel(restore(best).model, points.images, points.labels)
