@@ -15,7 +15,7 @@ PACKAGE = Path(hardlight.__file__).parent
 TIERS = [
     {"checks", "errors", "interruption"},
     {"tensors", "statistics"},
-    {"nets", "attacks"},
+    {"nets", "attacks", "schedulers"},
     {"metrics"},
     {"defenses"},
     {"classifier", "data"},
@@ -48,6 +48,7 @@ PLAIN = {
     "attacks": {"torch"},
     "defenses": {"torch"},
     "nets": {"torch", "torchvision", "safetensors", "numpy"},
+    "schedulers": {"torch"},
     "metrics": {"torch", "torchmetrics"},
 }
 

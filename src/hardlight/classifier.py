@@ -1,5 +1,6 @@
 """One LightningModule for every net and every defense."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,8 @@ CPU_CHUNK = 128  # images: what the caches of the CPUs measured like best
 class Classifier(pl.LightningModule):
     """Trains ``model`` with its defenses' hooks; measures clean and cheap-attack accuracy on the validation part.
 
-    ``optimizer`` and ``scheduler`` take parameters and the optimizer; ``attack`` is what ``val/robust_accuracy`` means.
+    ``optimizer`` and ``scheduler`` take parameters and the optimizer; a scheduler that also takes ``total_steps`` acts
+    at every step, any other after every epoch. ``attack`` is what ``val/robust_accuracy`` means.
     ``config`` is written into every checkpoint. ``chunk`` is "auto" or the images of one forward pass.
     """
 
@@ -32,7 +34,7 @@ class Classifier(pl.LightningModule):
         num_classes: int,
         *,
         optimizer: Callable[..., torch.optim.Optimizer] | None = None,
-        scheduler: Callable[[torch.optim.Optimizer], Any] | None = None,
+        scheduler: Callable[..., Any] | None = None,
         attack: Attack | None = None,
         config: dict[str, Any] | None = None,
         chunk: str | int = "auto",
@@ -93,12 +95,21 @@ class Classifier(pl.LightningModule):
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
+        if not takes_total_steps(self.scheduler):
+            return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        scheduler = self.scheduler(optimizer, total_steps=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         from hardlight import __version__
 
         checkpoint["hardlight"] = {"version": __version__, "config": self.config}
+
+
+def takes_total_steps(scheduler: Callable[..., Any]) -> bool:
+    """Whether a learning rate's course is drawn over the whole training, step by step."""
+    return "total_steps" in inspect.signature(scheduler).parameters
 
 
 def parameters(module: nn.Module) -> int:

@@ -17,6 +17,7 @@ from hardlight import config
 from hardlight.attacks import Attack
 from hardlight.build import training
 from hardlight.build.evaluation import attack_grids
+from hardlight.classifier import takes_total_steps
 from hardlight.cli import main
 from hardlight.defenses import Defense
 from hardlight.evaluation.columns import ANY
@@ -98,7 +99,9 @@ def test_it_builds_its_kind(group: str, option: str, capsys: pytest.CaptureFixtu
     elif group == "optimizer":
         made = [instantiate(cfg.optimizer, _convert_="all")([weight])]
     elif group == "scheduler":
-        made = [instantiate(cfg.scheduler)(torch.optim.SGD([weight], lr=1.0))] if cfg.scheduler else []
+        make, optimizer = instantiate(cfg.scheduler), torch.optim.SGD([weight], lr=1.0)
+        steps = {"total_steps": 10} if make and takes_total_steps(make) else {}
+        made = [make(optimizer, **steps)] if make else []
     elif group == "activation":
         made = [instantiate(cfg.activation)()]
     else:

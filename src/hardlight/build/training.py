@@ -15,7 +15,7 @@ from hardlight import checks
 from hardlight.attacks import FGSM
 from hardlight.build.nodes import checked, made, sentence
 from hardlight.callbacks import Interruptible, WholeFile
-from hardlight.classifier import Classifier
+from hardlight.classifier import Classifier, takes_total_steps
 from hardlight.defenses import DefendedNet
 from hardlight.errors import UserError
 
@@ -24,7 +24,14 @@ OF_A_SCHEDULER: dict[str, Any] = {  # which torch takes as it comes
     "step_size": partial(checks.whole, low=1),
     "gamma": checks.positive,
     "eta_min": checks.non_negative,
+    "max_lr": checks.positive,
+    "pct_start": partial(checks.number, low=0, high=0.99),  # at 1 torch divides by 0
+    "div_factor": checks.positive,
+    "final_div_factor": checks.positive,
+    "base_momentum": checks.fraction,
+    "max_momentum": checks.fraction,
 }
+TRIAL_STEPS = 1009
 MONITORED = ("val/accuracy", "val/robust_accuracy", "train/loss")
 
 
@@ -37,6 +44,8 @@ def classifier(cfg: DictConfig, model: DefendedNet, config: dict[str, Any]) -> C
             if key in cfg.scheduler:
                 checked(f"scheduler.{key}", check, cfg.scheduler[key])
         scheduler = _made_for_later(cfg.scheduler, "scheduler", optimizer([nn.Parameter(torch.zeros(1))]))
+        if takes_total_steps(scheduler) and cfg.trainer.max_epochs == -1 and cfg.trainer.max_steps == -1:
+            raise UserError("scheduler needs to know the last step: set trainer.max_epochs or trainer.max_steps")
     attack = FGSM(eps=cfg.data.train_eps)
     return Classifier(
         model,
@@ -50,10 +59,10 @@ def classifier(cfg: DictConfig, model: DefendedNet, config: dict[str, Any]) -> C
 
 
 def _made_for_later(node: DictConfig, where: str, trial: Any) -> Any:
-    """A partial of torch's, tried once on ``trial`` so that its mistakes come out now."""
+    """What makes an optimizer or scheduler, tried once on ``trial`` so that its mistakes come out now."""
     make = made(node, where)
     try:
-        make(trial)
+        make(trial, **({"total_steps": TRIAL_STEPS} if takes_total_steps(make) else {}))
     except (ValueError, TypeError) as error:
         raise UserError(f"{where}: {sentence(error)}") from error
     return make
