@@ -103,7 +103,7 @@ class TrainingSetDistance(SampleMetric):
     def summary(self, values: Mapping[str, Tensor], clean: Mapping[str, Tensor] | None = None) -> dict[str, Estimate]:
         distance = _known(values)
         found = {"training_set_distance": bootstrap(distance.numpy())}
-        if clean is not None:
+        if clean:
             found["training_set_auroc"] = bootstrap(detection_rates(distance, _known(clean)).numpy())
         return found
 
