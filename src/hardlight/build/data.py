@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from hardlight.build.crafting import crafting
 from hardlight.build.nodes import made, sentence
+from hardlight.build.settings import check_data
 from hardlight.data import CropAndFlip, DataModule
 from hardlight.defenses import DefenseStack
 from hardlight.errors import UserError
@@ -15,13 +16,14 @@ def describe_data(cfg: DictConfig) -> Any:
     """The data's source, checked to be there; fills in the shape and classes of a set that brings its own."""
     if cfg.data is None or cfg.data.source is None:
         raise UserError("data must be chosen: data=NAME")
+    check_data(cfg.data)
     source = made(cfg.data.source, "data")
     try:
         source.check()
         if cfg.data.shape is None or cfg.data.num_classes is None:
             shape, num_classes = source.describe()
-            cfg.data.shape = cfg.data.shape or list(shape)
-            cfg.data.num_classes = cfg.data.num_classes or num_classes
+            cfg.data.shape = list(shape) if cfg.data.shape is None else cfg.data.shape
+            cfg.data.num_classes = num_classes if cfg.data.num_classes is None else cfg.data.num_classes
     except ValueError as error:
         raise UserError(f"data: {sentence(error)}") from error
     return source

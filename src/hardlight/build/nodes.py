@@ -7,11 +7,13 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from hardlight.build.hints import check_types
 from hardlight.errors import UserError
 
 
 def made(node: Any, where: str, **more: Any) -> Any:
     """The object that ``node`` describes; what its constructor refuses becomes a sentence beginning with ``where``."""
+    check_types(resolved(node, where), where)
     try:
         return instantiate(node, _convert_="all", **more)
     except InstantiationException as error:

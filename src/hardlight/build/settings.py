@@ -1,13 +1,36 @@
 """The settings that no constructor of ours sees, checked before one is called."""
 
+from functools import partial
+from typing import Any
+
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from hardlight import checks
 from hardlight.build.nodes import checked
 from hardlight.errors import UserError
 
 SEED_HIGH = 2**32 - 1  # numpy's
+
+OF_THE_DATA: dict[str, Any] = {
+    "name": checks.text,
+    "train_eps": checks.positive,
+    "sigma": checks.positive,
+    "bits": partial(checks.whole, low=1, high=8),
+    "shape": checks.shape,
+    "num_classes": partial(checks.whole, low=2),
+}
+CAN_WAIT = ("sigma", "bits", "shape", "num_classes")  # null where they are not known: their users ask again
+
+
+def check_data(data: DictConfig) -> None:
+    """What a data set says of itself, also that which this run does not use."""
+    for key, check in OF_THE_DATA.items():
+        if not (key in CAN_WAIT and data.get(key) is None):
+            checked(f"data.{key}", check, data.get(key))
+    for norm, grid in (data.get("eval_eps") or {}).items():
+        for eps in grid if isinstance(grid, ListConfig) else [grid]:
+            checked(f"data.eval_eps.{norm}", checks.positive, eps)
 
 
 def check_settings(cfg: DictConfig) -> None:
@@ -30,5 +53,7 @@ def check_settings(cfg: DictConfig) -> None:
     for key in ("check_val_every_n_epoch", "accumulate_grad_batches"):
         if trainer[key] is not None:
             checked(f"trainer.{key}", checks.whole, trainer[key], low=1)
+    if trainer.gradient_clip_val is not None:
+        checked("trainer.gradient_clip_val", checks.non_negative, trainer.gradient_clip_val)
     checked("trainer.log_every_n_steps", checks.whole, trainer.log_every_n_steps)
     checked("trainer.enable_progress_bar", checks.flag, trainer.enable_progress_bar)
