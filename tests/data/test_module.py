@@ -1,6 +1,6 @@
 """The data module in real fits: parts, checks, augmentation in training alone, and a bit-equal resume."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -228,6 +228,31 @@ def test_n_test_takes_the_first_and_testing_reads_no_training_data():
 def test_data_that_does_not_fit_is_told_in_setup(source, shape, sentence):
     with pytest.raises(ValueError, match=sentence):
         DataModule(source, shape, 4).setup("fit")
+
+
+def test_a_class_without_training_images_is_told():
+    data = DataModule(Small(classes=3), (1, 2, 2), 4)
+    with pytest.raises(
+        ValueError, match=r"the small train split must hold images of all 4 classes, .* none of class 3"
+    ):
+        data.setup("fit")
+    DataModule(Small(classes=3), (1, 2, 2), 4).setup("test")
+
+
+@pytest.mark.parametrize(
+    ("n_test", "missing"),
+    [(None, []), (12, []), (9, []), (8, [2]), (5, [1, 2]), (3, [1, 2]), (2, [])],
+)
+def test_classes_that_the_first_test_images_lack(n_test, missing):
+    """Of three classes in a row, 5, 3 and 4 images; with room for fewer than three there is nothing to tell."""
+
+    class Sorted(Small):
+        def read(self, part):
+            return replace(super().read(part), labels=torch.tensor([0] * 5 + [1] * 3 + [2] * 4))
+
+    data = module(Sorted(), n_test=n_test)
+    data.setup("test")
+    assert data.missing_classes == missing
 
 
 def test_a_negative_label_is_told(tmp_path):

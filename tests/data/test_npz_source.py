@@ -101,11 +101,17 @@ def test_faults_told_before_reading(tmp_path, capsys, train, sentence):
 
 
 @pytest.mark.parametrize(
-    "images", [with_nan(), pixels(4, 5, 6).astype(float), -(pixels(4, 5, 6) / 255), np.full((4, 5, 6), np.inf)]
+    ("images", "found"),
+    [
+        (with_nan(), "NaN"),
+        (pixels(4, 5, 6).astype(float), "floats from 0 to 248"),
+        (-np.ones((4, 5, 6)), "floats from -1 to -1"),
+        (np.full((4, 5, 6), np.inf), "floats from inf to inf"),
+    ],
 )
-def test_floats_out_of_range(tmp_path, images):
+def test_floats_out_of_range(tmp_path, images, found):
     source = written(tmp_path, {"images": images, "labels": LABELS})
-    with pytest.raises(ValueError, match=r"images in .*train.npz must be uint8 or in \[0, 1\], got floats from"):
+    with pytest.raises(ValueError, match=rf"images in .*train.npz must be uint8 or in \[0, 1\], got {found}$"):
         source.read("train")
 
 
@@ -128,3 +134,14 @@ def test_splits_that_do_not_match(tmp_path):
         ValueError, match=r"test.npz holds images of shape \(1, 6, 6\), but .*train.npz of .*\(1, 5, 6\)"
     ):
         source.check()
+
+
+@pytest.mark.parametrize(
+    "labels", [LABELS * 0, LABELS - 9, LABELS + 1, LABELS * 10**9, LABELS.astype(np.uint64) + 2**63]
+)
+def test_labels_that_do_not_count_the_classes(tmp_path, labels):
+    """They would make a net of as many outputs; where num_classes is given, nothing is counted."""
+    source = written(tmp_path, {"images": pixels(4, 5, 6), "labels": labels})
+    source.check()
+    with pytest.raises(ValueError, match=rf"train.npz holds 4 images, and the highest label is {labels.max()}: labels"):
+        source.describe()

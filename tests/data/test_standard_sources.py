@@ -77,7 +77,10 @@ def test_cifar10_as_torchvision_keeps_it(tmp_path, monkeypatch):
     assert train.labels.tolist() == [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]
     assert np.array_equal(test.images.numpy(), flat[10:].reshape(2, 3, 32, 32))
     (folder / "test_batch").write_bytes(b"bent")
-    with pytest.raises(ValueError, match=r"cifar10 in .* cannot be read: .*corrupted"):
+    with pytest.raises(
+        ValueError,
+        match=r"cifar10's test split in .* cannot be read \(.*corrupted.*\): remove .*cifar-10-batches-py, and",
+    ):
         source.read("test")
 
 
@@ -148,25 +151,6 @@ def test_download(mnist, tmp_path, monkeypatch):
             StandardSource(name="mnist", folder=str(tmp_path / "other"), download=True).prepare()
         server.shutdown()
     assert np.array_equal(source.read("train").images[:, 0].numpy(), arrays["train"][0])
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("fault", ["truncated", "fewer labels", "no idx"])
-def test_broken_mnist_files(mnist, fault):
-    folder, _ = mnist
-    file = (
-        folder / "MNIST" / "raw" / ("train-labels-idx1-ubyte" if fault == "fewer labels" else "train-images-idx3-ubyte")
-    )
-    file.write_bytes(
-        {
-            "truncated": file.read_bytes()[:100],
-            "fewer labels": idx(np.zeros(4, dtype=np.uint8)),
-            "no idx": b"<html>not here</html>",
-        }[fault]
-    )
-    with pytest.raises(ValueError, match="mnist") as error:
-        StandardSource(name="mnist", folder=str(folder)).read("train")
-    assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
 
 

@@ -65,9 +65,8 @@ class ImageFiles:
         try:
             yield from map(torch.from_numpy, loader)
         except ImageFileError as error:  # from another process it comes with that one's traceback around it
-            raise ImageFileError(
-                str(error).strip().splitlines()[-1].partition("ImageFileError: ")[-1] or error
-            ) from None
+            error.__traceback__ = None  # it holds the loader in a circle, and its processes would linger for seconds
+            raise ImageFileError(str(error).strip().splitlines()[-1].rpartition("ImageFileError: ")[-1]) from None
 
     def whole(self) -> Tensor:
         """All of them, uint8 (N, 3, size, size)."""

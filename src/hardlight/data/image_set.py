@@ -67,6 +67,16 @@ class ImageSet:
             wrong = low if low < 0 else high
             raise ValueError(f"labels must be from 0 to {num_classes - 1}, but {self.origin} holds a label {wrong}")
 
+    def check_every_class(self, num_classes: int) -> None:
+        """ValueError where there is a class without an image: nothing could be learned of it."""
+        present = set(self.labels.tolist())
+        if len(present) < num_classes:
+            absent = next(k for k in range(num_classes) if k not in present)
+            raise ValueError(
+                f"{self.origin} must hold images of all {num_classes:,} classes, it has none of class {absent}: "
+                "labels count the classes from 0"
+            )
+
 
 class Source(Protocol):
     """Where a data set comes from. Every method's ValueError is a sentence that says what is wrong where."""

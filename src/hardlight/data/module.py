@@ -61,6 +61,7 @@ class DataModule(pl.LightningDataModule):
         self.defenses = defenses
         self.n_test = n_test
         self._sets: dict[str, ImageSet] = {}
+        self._test_classes: set[int] = set()
         self._train_loader: BatchLoader | None = None
 
     @property
@@ -72,6 +73,16 @@ class DataModule(pl.LightningDataModule):
     def test_index(self) -> torch.Tensor:
         """Which test images are served, in order: (N,) positions in the test split, once ``setup`` has run."""
         return self._sets["test"].index
+
+    @property
+    def missing_classes(self) -> list[int]:
+        """The test split's classes of which ``n_test`` left no image, though there was room for one of each.
+
+        In ascending order, once ``setup`` has run.
+        """
+        test = self._sets["test"]
+        missing = self._test_classes - set(test.labels.tolist())
+        return sorted(missing) if len(test) >= len(self._test_classes) else []
 
     def training_images(self) -> torch.Tensor:
         """The whole training split (M, C, H, W), as it was before any defense: float32 in [0, 1]."""
@@ -86,9 +97,11 @@ class DataModule(pl.LightningDataModule):
             test = self.source.read("test")
             test.check(self.shape, self.num_classes)
             self._sets["test"] = test.select(torch.arange(len(test))[: self.n_test])
+            self._test_classes = set(test.labels.tolist())
         if stage != "test" and "train" not in self._sets:
             train = self.source.read("train")
             train.check(self.shape, self.num_classes)
+            train.check_every_class(self.num_classes)
             kept, held_out = split(train.labels, self.validation, self.seed)
             if not len(held_out):
                 raise ValueError(f"{train.origin} must hold two images of one class at least, to hold one out")

@@ -20,19 +20,31 @@ class NpzSource:
         checks.text("test", self.test)
 
     def check(self) -> None:
-        self.describe()
+        self._shape()
 
     def prepare(self) -> None:
         """Nothing to download."""
 
     def describe(self) -> tuple[tuple[int, int, int], int]:
-        shape, other = (npz_file.shape_of(self._path(part)) for part in ("train", "test"))
-        if shape != other:
-            raise ValueError(f"{self.test} holds images of shape {other}, but {self.train} of shape {shape}")
-        return shape, 1 + max(npz_file.highest_label(self._path(part)) for part in ("train", "test"))
+        """The classes are counted from 0 to the highest label; ValueError where some could have no training image."""
+        shape = self._shape()
+        labels, others = (npz_file.read_labels(self._path(part)) for part in ("train", "test"))
+        highest = max(int(labels.max()), int(others.max()))
+        if not 1 <= highest < len(labels):
+            raise ValueError(
+                f"{self.train} holds {len(labels)} images, and the highest label is {highest}: "
+                "labels must count two or more classes from 0, and every class must have images"
+            )
+        return shape, 1 + highest
 
     def read(self, part: str) -> ImageSet:
         return npz_file.read(self._path(part))
+
+    def _shape(self) -> tuple[int, int, int]:
+        shape, other = (npz_file.shape_of(self._path(part)) for part in ("train", "test"))
+        if shape != other:
+            raise ValueError(f"{self.test} holds images of shape {other}, but {self.train} of shape {shape}")
+        return shape
 
     def _path(self, part: str) -> Path:
         return Path({"train": self.train, "test": self.test}[part]).expanduser()

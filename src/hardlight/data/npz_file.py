@@ -27,9 +27,8 @@ def read(path: Path) -> ImageSet:
     if images.dtype != np.uint8:
         # Written so that NaN, which compares as false, fails too.
         if not (images.min() >= 0 and images.max() <= 1):
-            raise ValueError(
-                f"images in {path} must be uint8 or in [0, 1], got floats from {images.min():g} to {images.max():g}"
-            )
+            found = "NaN" if np.isnan(images.min()) else f"floats from {images.min():g} to {images.max():g}"
+            raise ValueError(f"images in {path} must be uint8 or in [0, 1], got {found}")
         images = images.astype(np.float32)
     return to_image_set(images, labels, str(path))
 
@@ -66,10 +65,11 @@ def shape_of(path: Path) -> tuple[int, int, int]:
     return images[3] if len(images) == 4 else 1, height, width
 
 
-def highest_label(path: Path) -> int:
-    """The largest label of a file that ``shape_of`` has checked."""
+def read_labels(path: Path) -> NDArray[Any]:
+    """The labels (N,) alone of a file that ``shape_of`` has checked."""
     with _readable(path), np.load(path) as arrays:
-        return int(arrays["labels"].max())
+        labels: NDArray[Any] = arrays["labels"]
+    return labels
 
 
 def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:

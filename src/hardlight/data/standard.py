@@ -77,8 +77,14 @@ class StandardSource:
             return npz_file.read(self._prepared(part))
         try:
             official = self._known.reader(self._folder, train=part == "train")
-        except (RuntimeError, OSError, ValueError, AssertionError, KeyError, EOFError) as error:
-            raise ValueError(f"{self.name} in {self._folder} cannot be read: {error}") from error
+        except (RuntimeError, OSError, ValueError, TypeError, AssertionError, KeyError, EOFError) as error:
+            # torchvision looks whether the files are there, and not until now what is in them.
+            reason = " ".join(str(error).split()) or type(error).__name__
+            damaged = (self._folder / self._known.files[0]).parent
+            raise ValueError(
+                f"{self.name}'s {part} split in {self._folder} cannot be read ({reason}): remove {damaged}, and with "
+                "data.source.download=true it will be fetched anew"
+            ) from error
         return npz_file.to_image_set(
             np.asarray(official.data), np.asarray(official.targets), f"{self.name}'s {part} split in {self._folder}"
         )
