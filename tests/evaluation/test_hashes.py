@@ -61,6 +61,12 @@ def test_one_bit_of_any_weight_or_buffer_tells(name):
     assert weights_sha256(changed) != weights_sha256(net())
 
 
+def test_the_names_of_weights_count_and_their_order_does_not():
+    one, two = nn.Linear(2, 1), nn.Linear(2, 1)
+    assert weights_sha256(nn.ModuleDict({"b": two, "a": one})) == weights_sha256(nn.ModuleDict({"a": one, "b": two}))
+    assert weights_sha256(nn.ModuleDict({"a": one, "c": two})) != weights_sha256(nn.ModuleDict({"a": one, "b": two}))
+
+
 def test_weights_that_changed_places_tell():
     swapped = net()
     swapped[1].weight.data, swapped[1].bias.data = swapped[1].bias.data, swapped[1].weight.data
