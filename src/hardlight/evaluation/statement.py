@@ -99,8 +99,8 @@ def limits(records: pd.DataFrame, samples: pd.DataFrame, *, randomised: bool = F
     if not rows["eps"].map(math.isinf).any():
         found.append("No attack that looks for the smallest perturbation ran.")
     found.append("No targeted attack ran.")
-    beyond = ["larger eps", *(f"perturbations measured in {norm}" for norm in NORMS if norm not in set(rows["norm"]))]
-    found.append(f"Nothing is said of {', of '.join(beyond)}.")
+    others = ", ".join(norm for norm in NORMS if norm not in set(rows["norm"]))
+    found.append("Nothing is said of larger eps" + (f", or of perturbations measured in {others}." if others else "."))
     if randomised:
         found.append("The net is randomised: an attack that averages over its random numbers may do better.")
     found.append("Intervals tell what other test images would change, not what another training would.")
