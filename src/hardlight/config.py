@@ -64,6 +64,32 @@ class Evaluate(Verb):
 
 
 @dataclass
+class Images:
+    """How many test images; null for all."""
+
+    n: int | None = None
+
+
+@dataclass
+class Transfer:
+    """``hardlight transfer``."""
+
+    models: Any = None
+    data: Any = None
+    attack: Any = field(default_factory=dict)
+    logger: Any = field(default_factory=dict)
+    paths: Any = None
+    debug: Any = None
+    experiment: Any = None
+    evaluation: Images = field(default_factory=Images)
+    trust: list[str] = field(default_factory=list)
+    crafted: str = ""
+    device: str = "cpu"
+    seed: int = 0
+    name: str = ""
+
+
+@dataclass
 class Compare:
     """``hardlight compare``."""
 
@@ -72,7 +98,7 @@ class Compare:
     name: str = ""
 
 
-SCHEMAS: dict[str, type[Any]] = {"train": Train, "evaluate": Evaluate, "compare": Compare}
+SCHEMAS: dict[str, type[Any]] = {"train": Train, "evaluate": Evaluate, "transfer": Transfer, "compare": Compare}
 
 
 def conf_folder() -> Path:
@@ -106,7 +132,21 @@ class Launch:
 
 def run_name() -> str:
     """The folder's name: the overrides that change the result."""
-    quiet = ("hydra.", "paths.", "trainer.", "logger", "trust", "name=", "ckpt=", "source=", "data.source", "runs=")
+    quiet = (
+        "hydra.",
+        "paths.",
+        "trainer.",
+        "logger",
+        "trust",
+        "name=",
+        "ckpt=",
+        "source=",
+        "data.source",
+        "runs=",
+        "models=",
+        "crafted=",
+        "device=",
+    )
     parts = [part.lstrip("+~") for part in Launch.overrides]
     told = [part for part in parts if not part.startswith(quiet) and ".source=" not in part]
     return slug(told) or Launch.verb

@@ -14,8 +14,13 @@ from hardlight.config import conf_folder
 HEAVY = ("torch", "pytorch_lightning", "pandas", "wandb", "matplotlib")
 
 
-GROUPS = {"train": ("data", "model", "attack"), "evaluate": ("data", "model", "attack"), "compare": ()}
-SETTING = {"train": "gallery: 6", "evaluate": "ckpt: null", "compare": "runs: []"}
+GROUPS = {
+    "train": ("data", "model", "attack"),
+    "evaluate": ("data", "model", "attack"),
+    "compare": (),
+    "transfer": ("data", "attack"),
+}
+SETTING = {"train": "gallery: 6", "evaluate": "ckpt: null", "compare": "runs: []", "transfer": "models: null"}
 
 
 @pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])

@@ -1,7 +1,8 @@
-"""What W&B is told of an attack evaluation, and how its runs end."""
+"""What W&B is told of attacks, and how its runs end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -29,6 +30,13 @@ GALLERY_COLUMNS = [
 @contextmanager
 def tracked(loggers: Sequence[Any], evaluation: AttackEvaluation) -> Iterator[None]:
     """Ends the W&B runs among ``loggers`` with the block: with what ``evaluation`` found, or marked as failed."""
+    with ended(loggers, lambda logger: log_evaluation(logger, evaluation)):
+        yield
+
+
+@contextmanager
+def ended(loggers: Sequence[Any], log: Callable[[WandbLogger], None]) -> Iterator[None]:
+    """Ends the W&B runs among ``loggers`` with the block: each with what ``log`` tells it, or marked as failed."""
     runs = [logger for logger in loggers if isinstance(logger, WandbRun)]
     try:
         yield
@@ -37,7 +45,7 @@ def tracked(loggers: Sequence[Any], evaluation: AttackEvaluation) -> Iterator[No
             run.finish(exit_code=1)
         raise
     for run in runs:
-        run.attempt(lambda logger: log_evaluation(logger, evaluation))
+        run.attempt(log)
         run.finish(exit_code=0)
 
 
@@ -47,6 +55,12 @@ def log_evaluation(logger: WandbLogger, evaluation: AttackEvaluation) -> None:
     logger.log_table("records", dataframe=_plain(evaluation.records))
     if evaluation.examples:
         logger.log_table("gallery", GALLERY_COLUMNS, [_row(example) for example in evaluation.examples])
+
+
+def log_transfer(logger: WandbLogger, records: pd.DataFrame, picture: Path) -> None:
+    """The records as a table, and the heat maps."""
+    logger.log_table("records", dataframe=_plain(records))
+    logger.log_image("transfer", [str(picture)])
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

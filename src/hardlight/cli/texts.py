@@ -9,6 +9,7 @@ from hardlight.config import conf_folder
 VERBS = {
     "train": "train one net with its defenses, attack it, report how robust it is",
     "evaluate": "attack a trained net, white-box, or black-box with images crafted on another",
+    "transfer": "craft images on each of several nets, test them on all: a matrix of sources and targets",
     "compare": "what differs between two runs, sample by sample",
 }
 BARE_WORDS = {"compare": ("runs", "RUN RUN")}  # the setting that words without a name stand for, and what they are
@@ -18,6 +19,7 @@ EXAMPLES = """\
   hardlight train data=mnist model=cnn activation=brelu 'defense=[gda]'
   hardlight train -m 'defense=[],[gda],[at]' seed=0,1,2
   hardlight evaluate ckpt=PATH 'attack=[fgsm,pgd]'
+  hardlight transfer 'models={cnn: PATH, resnet: PATH}' 'attack=[fgsm]'
   hardlight compare outputs/RUN outputs/OTHER"""
 
 
