@@ -12,7 +12,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
 
@@ -35,8 +34,8 @@ class Provenance:
         """Of the job that is running."""
         return cls(datetime.now().astimezone(), command(), commit(Path(hardlight.__file__).parents[2]))
 
-    def facts(self, trainer: pl.Trainer) -> dict[str, Any]:
-        """Plain values for the statement, once the job is done."""
+    def facts(self, device: torch.device, processes: int) -> dict[str, Any]:
+        """Plain values for the statement, once the job is done, of what it ran on."""
         return {
             "command": self.command,
             "folder": str(Path.cwd()),
@@ -44,7 +43,7 @@ class Provenance:
             "seconds": (datetime.now().astimezone() - self.started).total_seconds(),
             "commit": self.commit,
             "versions": versions(),
-            "hardware": hardware(trainer.strategy.root_device, trainer.world_size),
+            "hardware": hardware(device, processes),
         }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytorch_lightning as pl
+import torch
 from omegaconf import DictConfig
 
 from hardlight.build.provenance import Provenance
@@ -23,29 +23,31 @@ ASKED = 128  # images, to see whether a net is randomised
 def state(
     cfg: DictConfig,
     began: Provenance,
-    trainer: pl.Trainer,
     data: DataModule,
     nets: Mapping[str, DefendedNet],
     records: pd.DataFrame,
     samples: pd.DataFrame,
+    device: torch.device,
+    processes: int = 1,
 ) -> Path | None:
     """``statement.md`` in the run's folder; None, and no page, where nothing was attacked.
 
     ``nets`` are the attacked ones and those that images were crafted on, each under the file it was read from.
     Call it on rank 0, after the test.
     """
-    facts = statement_facts(cfg, began, trainer, data, nets, records, samples)
+    facts = statement_facts(cfg, began, data, nets, records, samples, device, processes)
     return write_statement(facts, cfg.paths.output) if facts["attacks"] else None
 
 
 def statement_facts(
     cfg: DictConfig,
     began: Provenance,
-    trainer: pl.Trainer,
     data: DataModule,
     nets: Mapping[str, DefendedNet],
     records: pd.DataFrame,
     samples: pd.DataFrame,
+    device: torch.device,
+    processes: int = 1,
 ) -> dict[str, Any]:
     """What the page says, in plain values."""
     loader = data.test_dataloader()
@@ -68,7 +70,7 @@ def statement_facts(
         "run": {
             "seed": cfg.seed,
             "training_seed": sorted(set(records["seed"])),
-            **began.facts(trainer),
+            **began.facts(device, processes),
         },
         "limits": limits(records, samples, randomised=any(net["randomised"] for net in asked.values())),
     }

@@ -53,7 +53,8 @@ def run(cfg: DictConfig) -> pd.DataFrame:
         nets = {str(cfg.ckpt or cfg.model.get("weights") or "as it began, no weights loaded"): model}
         if crafted_on:
             nets[str(cfg.source)] = crafted_on.model
-        state(cfg, began, trainer, data, nets, evaluation.records, evaluation.samples)
+        machine = trainer.strategy.root_device, trainer.world_size
+        state(cfg, began, data, nets, evaluation.records, evaluation.samples, *machine)
         outcome.show(folder, "hardlight train -m 'defense=[],[gda],[at]' activation=relu,brelu", evaluation.examples)
     return evaluation.records
 

@@ -47,6 +47,9 @@ def run(cfg: DictConfig) -> pd.DataFrame:
         trainer = training.trainer(cfg, [*callbacks.values(), evaluation], loggers)
         read_data(data, "fit")
         plan.announce(cfg, data, model, attacks, loggers)
+        if ckpt and trainer.is_global_zero:
+            for stale in ("records.csv", "samples.parquet"):  # of the net before it went on
+                (folder / stale).unlink(missing_ok=True)
         trainer.fit(classifier, datamodule=data, ckpt_path=ckpt, weights_only=True)
         if trainer.is_global_zero and ckpt and trainer.global_step == steps:
             print(f"! the training had ended already, after {steps} steps: what follows are the attacks alone")
@@ -59,7 +62,8 @@ def run(cfg: DictConfig) -> pd.DataFrame:
             print("! no training step was taken: what follows is the net as it began")
         trainer.test(classifier, datamodule=data, verbose=False)
     if trainer.is_global_zero:
-        state(cfg, began, trainer, data, {str(best): model}, evaluation.records, evaluation.samples)
+        machine = trainer.strategy.root_device, trainer.world_size
+        state(cfg, began, data, {str(best): model}, evaluation.records, evaluation.samples, *machine)
         draw_regions(folder)
         outcome.show(folder, outcome.harder(best), evaluation.examples)
     return evaluation.records
