@@ -14,7 +14,7 @@ from rich.console import Console
 
 from hardlight.evaluation.disagreement import disagreement
 from hardlight.evaluation.run_folder import read_records, read_samples
-from hardlight.reporting import accuracy_curves, comparison_table
+from hardlight.reporting import accuracy_curves, comparison_table, measures, measures_table
 
 LIBRARIES = ("hardlight", "torch", "pytorch-lightning", "numpy")
 
@@ -61,6 +61,8 @@ def main() -> None:
     with (options.out / "table.txt").open("w", encoding="utf-8") as file:
         console = Console(file=file, width=80, markup=False, highlight=False)
         console.print(comparison_table(records))
+        if len(measures(records)):
+            console.print(measures_table(records))
         for sentence in disagreement(samples, records):
             console.print(f"! {sentence}")
     Console().print(comparison_table(records))
