@@ -80,7 +80,7 @@ def _data(data: Mapping[str, Any]) -> Iterator[str]:
 
 def _run(run: Mapping[str, Any]) -> Iterator[str]:
     yield f"seed {run['seed']}, of the training {', '.join(map(str, run['training_seed']))}"
-    yield f"begun {run['started']}, took {timedelta(seconds=round(run['seconds']))} hours"
+    yield f"begun {run['started']}, took {timedelta(seconds=round(run['seconds']))} (h:mm:ss)"
     yield f"git commit {run['commit']}" if run["commit"] else "git commit not known"
     yield ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     machine = run["hardware"]
