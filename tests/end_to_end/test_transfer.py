@@ -29,9 +29,17 @@ def models(trained: Run, other: Path) -> str:
 
 
 def test_the_matrix_is_that_of_evaluate(
-    trained: Run, other: Path, models: str, hardlight: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    trained: Run,
+    other: Path,
+    models: str,
+    hardlight: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    run = Run(hardlight("transfer", models, *ATTACKS))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run = Run(hardlight("transfer", models, *ATTACKS, "logger=wandb"))
+    media = run.folder / "wandb" / "latest-run" / "files" / "media"
+    assert len(list(media.rglob("records_*.table.json"))) == len(list(media.rglob("transfer_*.png"))) == 1
     out = capsys.readouterr().out
     assert "pgd linf 0.03137" in out
     assert "transfer.png" in out

@@ -62,7 +62,7 @@ def test_what_a_minimal_norm_attack_found_at_any_distance():
 def test_heat_maps_hold_the_records():
     figure = transfer_figure(records())
     maps = [axes for axes in figure.axes if axes.get_visible() and axes.images]
-    assert [axes.get_title() for axes in maps] == ["fgsm linf 0.1", "fgsm linf 0.2", "l2 l2 0.5"]
+    assert [axes.get_title() for axes in maps] == ["fgsm\nlinf 0.1", "fgsm\nlinf 0.2", "l2\nl2 0.5"]
     values = np.asarray(maps[1].images[0].get_array())
     np.testing.assert_allclose(values, [[100, 99.9, 99.8], [0.2, 1.2, 2.2], [10.2, 11.2, 12.2], [20.2, 21.2, 22.2]])
     assert [text.get_text() for text in maps[1].texts] == [f"{value:.1f}" for value in values.flat]

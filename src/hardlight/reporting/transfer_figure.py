@@ -34,7 +34,7 @@ def transfer_figure(records: pd.DataFrame) -> Figure:
     rows, columns = len(grid), max(map(len, grid.values()))
     name = 0.09 * max(len(str(net)) for net in clean.index)
     side = CELL * len(clean)
-    size = (1.6 + name + columns * (side + 0.35), 1.2 + name + rows * (side + CELL + 0.45))
+    size = (1.6 + name + columns * (side + 0.35), 1.2 + name + rows * (side + CELL + 0.6))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for row, found in zip(axes, grid.values(), strict=True):
@@ -64,5 +64,5 @@ def _map(axes: Axes, block: Block, clean: "pd.Series[float]") -> AxesImage:
     axes.set_yticks(range(len(nets) + 1), ["clean", *nets])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title(block.title, fontsize=10)
+    axes.set_title(block.title.replace(" ", "\n", 1), fontsize=10)  # which fits above two nets too
     return image

@@ -13,7 +13,7 @@ from hardlight.evaluation.columns import ANY
 from hardlight.reporting.accuracies import counts
 from hardlight.reporting.tables import WIDTH, wrapped
 
-LABEL = 24  # of the first column, at most
+LABEL = 28  # of the first column, at most
 CELL = 7, 12  # of any other, at least and at most
 
 

@@ -1,6 +1,5 @@
 """``hardlight transfer``: images crafted on each of several nets, tested on all of them."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -16,10 +15,11 @@ from rich.table import Table
 
 from hardlight import checks
 from hardlight.build import training
-from hardlight.build.checkpoint import Restored, restore, trusted
+from hardlight.build.checkpoint import Restored
 from hardlight.build.data import datamodule, describe_data, read_data
 from hardlight.build.evaluation import attack_grids, evaluation_n, facts
 from hardlight.build.fit import check_fit
+from hardlight.build.named_nets import named_nets
 from hardlight.build.nodes import checked
 from hardlight.build.settings import SEED_HIGH
 from hardlight.callbacks.progress import bar
@@ -44,7 +44,7 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     """The records of every net under images crafted on each; also written to the run's folder, as a table and drawn."""
     checked("seed", checks.whole, cfg.seed, high=SEED_HIGH)
     device = _device(cfg.device)
-    nets = _nets(cfg)
+    nets = named_nets(cfg)
     source = describe_data(cfg)
     for name, net in nets.items():
         check_fit(f"models.{name}={cfg.models[name]}", net.config.data, cfg.data)
@@ -81,23 +81,6 @@ def _device(name: str) -> torch.device:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device={name}: torch cannot use it on this machine; device=cpu always works") from error
-
-
-def _nets(cfg: DictConfig) -> dict[str, Restored]:
-    """The nets by name; the data are those of the first one, unless they are given."""
-    if not isinstance(cfg.models, DictConfig) or len(cfg.models) < 2:
-        raise UserError("transfer needs at least two nets, as in 'models={cnn: PATH, resnet: PATH}'")
-    for name in map(str, cfg.models):
-        if not re.fullmatch(r"[A-Za-z0-9._+-]+", name) or name in ("self", "clean"):
-            raise UserError(
-                f"models: {name!r} cannot be a name; take letters, digits and . _ + -, but not self or clean"
-            )
-    nets = {str(name): restore(str(path), cfg.trust) for name, path in cfg.models.items()}
-    if cfg.data is None:
-        first, net = next(iter(nets.items()))
-        cfg.data = net.config.data
-        cfg.data = trusted(cfg.data, f"models.{first}: data", cfg.trust)
-    return nets
 
 
 def _exhaustive(planned: Planned) -> Planned:
