@@ -2,6 +2,7 @@
 
 from hardlight.callbacks.attack_evaluation import AttackEvaluation, Example
 from hardlight.callbacks.epoch_time import EpochTime
+from hardlight.callbacks.finite_loss import FiniteLoss
 from hardlight.callbacks.interruptible import Interruptible
 from hardlight.callbacks.last_checkpoint import LastCheckpoint
 from hardlight.callbacks.progress import Progress
@@ -13,6 +14,7 @@ __all__ = [
     "AttackEvaluation",
     "EpochTime",
     "Example",
+    "FiniteLoss",
     "Interruptible",
     "LastCheckpoint",
     "Progress",

@@ -17,4 +17,11 @@ class WholeFile(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: Mapping[str, Any], path: Any, storage_options: Any = None) -> None:
-        write_whole(Path(path), lambda temporary: torch.save(checkpoint, temporary))
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:  # Python's own, whose errors say what is wrong
+                try:
+                    torch.save(checkpoint, file)
+                except RuntimeError as error:  # of torch, which could not end the file either
+                    raise error.__context__ or error from None
+
+        write_whole(Path(path), write)

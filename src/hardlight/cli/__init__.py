@@ -7,7 +7,7 @@ import traceback
 
 from hardlight.cli.as_found import as_found
 from hardlight.cli.texts import program_help, verb_help, version
-from hardlight.errors import JobsFailed
+from hardlight.errors import JobsFailed, RunFailed
 from hardlight.interruption import Interrupted, interruptible
 
 GOOD, BUG, MISTAKE, SIGNALLED = 0, 1, 2, 128
@@ -66,7 +66,7 @@ def _told(error: Exception) -> int:
 
     sentence = mistake(error)
     if sentence:
-        return _fail(sentence, MISTAKE)
+        return _fail(sentence, BUG if isinstance(error, RunFailed | OSError) else MISTAKE)
     if _is_first_process():
         traceback.print_exception(error)
     return _fail(f"a bug, in hardlight or in code given to it: {type(error).__name__}", BUG)

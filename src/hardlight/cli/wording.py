@@ -1,5 +1,6 @@
 """Errors of Hydra and OmegaConf in one sentence each."""
 
+import errno
 import re
 from collections.abc import Iterator
 
@@ -12,7 +13,9 @@ from omegaconf.errors import (
 )
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from hardlight.errors import UserError
+from hardlight.errors import RunFailed, UserError
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES)
 
 
 def mistake(error: BaseException) -> str | None:
@@ -20,6 +23,10 @@ def mistake(error: BaseException) -> str | None:
     for reason in _reasons(error):
         if isinstance(reason, UserError):
             return str(reason)
+        if isinstance(reason, RunFailed):
+            return str(reason)
+        if isinstance(reason, OSError) and reason.errno in DISK:
+            return f"{reason.filename or 'a file'}: {reason.strerror}; what had been written before is kept"
         if isinstance(reason, YAMLError):
             return f"a configuration file is no YAML: {reason}"
         if isinstance(reason, InterpolationResolutionError | InterpolationKeyError | MissingMandatoryValue):

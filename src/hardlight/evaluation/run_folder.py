@@ -91,6 +91,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)  # a full disk names no file
+        raise OSError(error.errno, reason, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
     return path

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
+from hardlight.evaluation.run_folder import write_whole
 from hardlight.evaluation.run_labels import run_labels
 from hardlight.reporting.accuracies import accuracies, counts, sources, subject
 
@@ -172,7 +173,4 @@ def _show_difference(axes: Axes, difference: NDArray[np.float64], scale: float) 
 
 def save(figure: Figure, path: str | Path) -> Path:
     """``figure`` as a PNG, its folder made where it is not there."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png")
-    return path
+    return write_whole(Path(path), lambda temporary: figure.savefig(temporary, format="png"))
