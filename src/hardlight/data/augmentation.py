@@ -12,10 +12,9 @@ from hardlight import checks
 
 @dataclass(frozen=True, kw_only=True)
 class CropAndFlip:
-    """Each image is padded with ``crop`` black pixels on every side and cut back to its size where chance will have it,
-    and with ``flip`` mirrored left to right in half of the cases.
+    """Moves each image by up to ``crop`` pixels either way, black moving in, and with ``flip`` mirrors half of them.
 
-    Draws from torch's global generator of the images' device.
+    Every move is as likely as any other. Draws from torch's global generator of the images' device.
     """
 
     crop: int = 0
