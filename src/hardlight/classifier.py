@@ -47,6 +47,7 @@ class Classifier(pl.LightningModule):
         self.attack = attack
         self.config = config or {}
         self.chunk = chunk
+        self.total_steps: int | None = None
         self.val_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.val_robust_accuracy = RobustAccuracy()
         self.test_accuracy = MulticlassAccuracy(num_classes, average="micro")
@@ -97,14 +98,19 @@ class Classifier(pl.LightningModule):
             return optimizer
         if not takes_total_steps(self.scheduler):
             return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
-        scheduler = self.scheduler(optimizer, total_steps=steps)
+        if self.total_steps is None:
+            self.total_steps = max(1, int(self.trainer.estimated_stepping_batches))
+        scheduler = self.scheduler(optimizer, total_steps=self.total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         from hardlight import __version__
 
-        checkpoint["hardlight"] = {"version": __version__, "config": self.config}
+        checkpoint["hardlight"] = {"version": __version__, "config": self.config, "total_steps": self.total_steps}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # To ask the trainer again would set its loader up before that has its place in the epoch back.
+        self.total_steps = checkpoint["hardlight"].get("total_steps")
 
 
 def takes_total_steps(scheduler: Callable[..., Any]) -> bool:

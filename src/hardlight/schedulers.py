@@ -8,6 +8,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from hardlight import checks
 
+__all__ = ["Warmup"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Warmup:

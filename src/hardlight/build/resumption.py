@@ -16,6 +16,7 @@ TRAINING = (
     *NETS,
     "hardlight.callbacks",
     "hardlight.metrics",
+    "hardlight.schedulers",
     "torch.optim",
     "torch.optim.lr_scheduler",
     "pytorch_lightning",

@@ -13,8 +13,9 @@ from torch import nn
 
 from hardlight import checks
 from hardlight.attacks import FGSM
+from hardlight.build.model import defense_stack
 from hardlight.build.nodes import checked, made, sentence
-from hardlight.callbacks import Interruptible, WholeFile
+from hardlight.callbacks import EpsWarmup, Interruptible, WholeFile, at_share
 from hardlight.classifier import Classifier, takes_total_steps
 from hardlight.defenses import DefendedNet
 from hardlight.errors import UserError
@@ -79,7 +80,13 @@ def callbacks(cfg: DictConfig) -> dict[str, pl.Callback]:
             checked(f"callbacks.{name}.monitor", checks.one_of, node.monitor, choices=MONITORED)
         if "patience" in node:
             checked(f"callbacks.{name}.patience", checks.whole, node.patience)
-    return {name: made(node, f"callbacks.{name}") for name, node in nodes.items()}
+    found = {name: made(node, f"callbacks.{name}") for name, node in nodes.items()}
+    for name, callback in found.items():
+        if isinstance(callback, EpsWarmup):
+            stack = defense_stack(cfg)
+            if at_share(stack, 0.5) == stack:
+                raise UserError(f"callbacks.{name}: no defense trains with an eps: choose one, such as defense=[at]")
+    return found
 
 
 def loggers(cfg: DictConfig, steps: int = 0) -> list[Any]:

@@ -3,6 +3,7 @@
 from hardlight.callbacks.attack_evaluation import AttackEvaluation, Example
 from hardlight.callbacks.epoch_time import EpochTime
 from hardlight.callbacks.finite_loss import FiniteLoss
+from hardlight.callbacks.eps_warmup import EpsWarmup, at_share
 from hardlight.callbacks.interruptible import Interruptible
 from hardlight.callbacks.last_checkpoint import LastCheckpoint
 from hardlight.callbacks.progress import Progress
@@ -13,6 +14,7 @@ from hardlight.callbacks.whole_file import WholeFile
 __all__ = [
     "AttackEvaluation",
     "EpochTime",
+    "EpsWarmup",
     "Example",
     "FiniteLoss",
     "Interruptible",
@@ -20,5 +22,6 @@ __all__ = [
     "Progress",
     "WandbRun",
     "WholeFile",
+    "at_share",
     "tracked",
 ]
