@@ -61,6 +61,7 @@ class Evaluate(Verb):
     ckpt: str | None = None
     source: str | None = None
     trust: list[str] = field(default_factory=list)
+    resume: str | None = None
 
 
 @dataclass
@@ -143,6 +144,7 @@ def run_name() -> str:
         "source=",
         "data.source",
         "runs=",
+        "resume=",
         "models=",
         "crafted=",
         "device=",

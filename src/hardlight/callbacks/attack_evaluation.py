@@ -1,7 +1,7 @@
 """Attacks the test set inside ``trainer.test`` and keeps what happened to every sample."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,15 @@ from hardlight.attacks import attackable
 from hardlight.callbacks.progress import bar
 from hardlight.data import Batch, DataModule
 from hardlight.evaluation.columns import ANY, SAMPLE_COLUMNS
+from hardlight.evaluation.hashes import weights_sha256
 from hardlight.evaluation.planned import Planned
 from hardlight.evaluation.records import AttackRun, to_records
 from hardlight.evaluation.run_folder import write_records, write_samples
 from hardlight.evaluation.sample_rows import at_each_eps, sample_rows, verify
+from hardlight.evaluation.unfinished import Unfinished
 from hardlight.metrics import Attacked, SampleMetric
+
+MINUTE = 60.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class AttackEvaluation(pl.Callback):
     only, or as a mapping the first n for each attack named. ``facts`` are the run's columns of the records. After the
     test, ``samples`` and ``records`` hold the rows, which rank 0 has written to ``folder``; ``examples`` the first
     ``gallery`` images. A sample is seen once on any number of processes, and there is no collective call before the
-    end of the epoch.
+    end of the epoch. What is finished is kept in ``folder`` every minute and at an exception, and taken up from there.
     """
 
     def __init__(
@@ -86,7 +90,8 @@ class AttackEvaluation(pl.Callback):
             if metric.needs_train:
                 metric.prepare(_data(trainer).training_images())
         self._frames: list[pd.DataFrame] = []
-        self._seconds: dict[tuple[str, float], float] = {}
+        self._unfinished = Unfinished(self.folder, self._follows_from(pl_module), trainer.global_rank)
+        self._kept = time.monotonic()
         self.examples = []
         index = _data(trainer).test_index
         self._chosen = {name: index[: self._n(name)] for name in self.attacks}
@@ -108,7 +113,7 @@ class AttackEvaluation(pl.Callback):
         x, y, index = batch
         model: Any = pl_module.model
         clean = Attacked(model=model, x=x, y=y, index=index, logits=outputs, x_adv=x, logits_adv=outputs)
-        named = {"run": self.run, "attack": "none", "norm": "none", "eps": 0.0, "source": "self"}
+        named = {"run": self.run, "attack": "none", "norm": "none", "eps": 0.0, "source": "self", "seconds": 0.0}
         self._frames.append(sample_rows(clean, named, measured=self._measured(clean, {"clean"})))
         for name, grid in self.attacks.items():
             rows = torch.isin(index, self._chosen[name].to(index.device)).nonzero().squeeze(1)
@@ -119,21 +124,47 @@ class AttackEvaluation(pl.Callback):
                     self._bar.update(self._task, advance=planned.cost, description=f"attacking · {name}")
 
     def _attack(self, name: str, planned: Planned, clean: Attacked) -> None:
+        if self._take_up(name, planned, clean):
+            return
         x, y = clean.x, clean.y
         start = time.perf_counter()
         outcome = planned.attack.run(self.source or clean.model, x, y, index=clean.index)
-        seconds = time.perf_counter() - start
+        seconds = (time.perf_counter() - start) / len(x)
         verify(planned, x, outcome.x_adv)
         with attackable(clean.model, x.device), torch.no_grad():
             logits = clean.model(outcome.x_adv)
         label = str(planned.attack.label)
         attacked = replace(clean, x_adv=outcome.x_adv, logits_adv=logits, attack=name, label=label)
         for eps, seen in at_each_eps(planned, attacked):
-            self._seconds[name, eps] = self._seconds.get((name, eps), 0.0) + seconds
             named = {"run": self.run, "attack": name, "norm": planned.norm, "eps": eps, "source": self.source_name}
+            named["seconds"] = seconds
             measured = self._measured(seen, {"attacked", "minimal"} if eps == ANY else {"attacked"})
             self._frames.append(sample_rows(seen, named, outcome, measured))
             self._draw(eps, planned.norm, seen)
+        if time.monotonic() - self._kept >= MINUTE:
+            self._keep()
+
+    def _take_up(self, name: str, planned: Planned, clean: Attacked) -> bool:
+        """Whether an evaluation that was stopped did this; of images that are to be drawn, it kept no pixels."""
+        found = [self._unfinished.rows(name, eps, clean.index.tolist()) for eps in planned.eps]
+        rows = [each for each in found if each is not None]
+        if len(rows) < len(found) or self._drawn(name, planned.eps[0]) < self.gallery:
+            return False
+        self._frames += rows
+        return True
+
+    def _keep(self) -> None:
+        attacked = [frame for frame in self._frames if frame["attack"].iloc[0] != "none"]
+        if attacked:
+            self._unfinished.keep(pd.concat(attacked, ignore_index=True))
+        self._kept = time.monotonic()
+
+    def _follows_from(self, model: nn.Module) -> Iterator[str]:
+        """All that a sample's row is a function of, but for the images."""
+        yield self.run
+        yield weights_sha256(model)
+        yield weights_sha256(self.source) if isinstance(self.source, nn.Module) else self.source_name
+        yield repr((self.attacks, self.metrics))
 
     def _measured(self, batch: Attacked, kinds: set[str]) -> dict[str, Tensor]:
         """The columns of the metrics that measure such a batch."""
@@ -141,28 +172,27 @@ class AttackEvaluation(pl.Callback):
         return {column: values for each in found for column, values in each.items()}
 
     def _draw(self, eps: float, norm: str, batch: Attacked) -> None:
-        drawn = sum(example.attack == batch.attack and example.eps == eps for example in self.examples)
-        for at in range(min(self.gallery - drawn, len(batch.x))):
+        for at in range(min(self.gallery - self._drawn(batch.attack, eps), len(batch.x))):
             parts = (each[at].cpu() for each in (batch.x, batch.x_adv, batch.logits, batch.logits_adv))
             self.examples.append(Example(batch.attack, eps, norm, int(batch.index[at]), int(batch.y[at]), *parts))
+
+    def _drawn(self, attack: str, eps: float) -> int:
+        return sum(example.attack == attack and example.eps == eps for example in self.examples)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._bar is not None:
             self._bar.stop()
-        gathered = _gather((self._frames, self._seconds))
-        frames = [frame for part, _ in gathered for frame in part]
-        samples = pd.concat(frames, ignore_index=True)
+        samples = pd.concat([frame for part in _gather(self._frames) for frame in part], ignore_index=True)
+        seconds = samples.groupby(["attack", "eps"])["seconds"].sum()
         order = {name: at for at, name in enumerate(("none", *self.attacks))}
         samples = samples.assign(order=samples["attack"].map(order)).sort_values(["order", "eps", "index"])
-        self.samples = samples.drop(columns="order").reset_index(drop=True)
+        self.samples = samples.drop(columns=["order", "seconds"]).reset_index(drop=True)
         ran = {}
         for name, grid in self.attacks.items():
             for planned in grid:
                 for eps in planned.eps:
-                    seconds = sum(part.get((name, eps), 0.0) for _, part in gathered)
-                    ran[name, eps] = AttackRun(
-                        settings=planned.settings, label=str(planned.attack.label), seconds=seconds
-                    )
+                    took = float(seconds.get((name, eps), 0.0))
+                    ran[name, eps] = AttackRun(settings=planned.settings, label=str(planned.attack.label), seconds=took)
         self.records = to_records(self.samples, self.facts, ran, self.metrics)
         robust = self.records[self.records["metric"] == "robust_accuracy"]
         for row in robust.itertuples():
@@ -171,10 +201,13 @@ class AttackEvaluation(pl.Callback):
         if trainer.is_global_zero:
             write_samples(self.samples, self.folder)
             write_records(self.records, self.folder)
+            self._unfinished.forget()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if getattr(self, "_bar", None) is not None:
             self._bar.stop()  # type: ignore[union-attr]
+        if trainer.testing:
+            self._keep()
 
     def _n(self, name: str) -> int | None:
         return self.n.get(name) if isinstance(self.n, Mapping) else self.n

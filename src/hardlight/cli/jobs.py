@@ -78,7 +78,8 @@ class Jobs:
 
     def _interrupted(self, folder: Path, words: list[str]) -> str:
         """What was interrupted, and how to go on with it."""
-        where = f" in {' '.join(words)}; the runs after it were not begun" if self.arguments.multirun else ""
+        its_own = " ".join(word for word in words if word not in self.arguments.overrides)
+        where = f" in {its_own}; the runs after it were not begun" if self.arguments.multirun else ""
         command = go_on(self.arguments.verb, folder)
         _leave_no_trace(folder)
         return f"interrupted{where}; to go on: {command}" if command else f"interrupted{where}; nothing was saved yet"

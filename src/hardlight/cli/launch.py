@@ -10,22 +10,21 @@ from hardlight.cli.arguments import Arguments
 from hardlight.cli.as_found import own_hydra
 from hardlight.cli.check import check
 from hardlight.cli.jobs import Jobs
-from hardlight.cli.resumption import resumed_folder
+from hardlight.cli.resumption import taken_up
 from hardlight.errors import UserError
 
 
 def launch(arguments: Arguments) -> None:
     """Raises the user's mistakes before anything is written, and what a job raised."""
     config.register()
-    resumed = resumed_folder(arguments)
+    arguments, resumed = taken_up(arguments)
     config.Launch.start(arguments.verb, arguments.overrides, arguments.flags, resumed)
     with own_hydra():
         check(arguments)
     jobs = Jobs(arguments)
     sys.path.append(os.getcwd())  # a net, defense or attack of the user's own
     os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors come out to the caller
-    keep = ["hydra.output_subdir=null"] if resumed else []  # what began the run stays in its .hydra
-    sys.argv[:] = ["hardlight", *arguments.flags, *arguments.overrides, *keep]
+    sys.argv[:] = ["hardlight", *arguments.flags, *arguments.overrides]
     with own_hydra():
         try:
             hydra.main(str(config.conf_folder()), arguments.config_name, version_base="1.3")(jobs.run)()

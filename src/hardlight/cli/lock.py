@@ -13,13 +13,18 @@ class FolderInUse(UserError):  # noqa: N818
     """Another process is at work in the folder."""
 
 
+def is_first_process() -> bool:
+    """False in the further processes of DDP."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Holds ``folder`` for the length of the block; the system frees it however the process ends.
 
     The further processes of DDP work for the one that holds it. Raises ``FolderInUse``.
     """
-    if os.environ.get("LOCAL_RANK", "0") != "0":
+    if not is_first_process():
         yield
         return
     with (folder / ".lock").open("a+", encoding="utf-8") as file:

@@ -1,43 +1,71 @@
-"""``train ckpt=RUN/last.ckpt``: the folder to go on in, known before Hydra makes one."""
+"""Going on with what was interrupted: in which folder, known before Hydra makes one, and with which words."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
 
 from hardlight.cli.arguments import Arguments
+from hardlight.cli.lock import is_first_process
 from hardlight.errors import UserError
 from hardlight.verbs.shown import shown
 
-MAY_CHANGE = ("ckpt", "trust", "trainer.", "logger", "paths.data", "hydra.")
+NAMED_BY = {"train": "ckpt", "evaluate": "resume"}
+MAY_CHANGE = ("ckpt=", "resume=", "trust=", "trainer.", "logger", "paths.data=", "hydra.")
 
 
-def resumed_folder(arguments: Arguments) -> Path | None:
-    """The run's folder if ``arguments`` go on with a run; UserError where it cannot be, or with other settings."""
-    if arguments.verb != "train":
-        return None
-    words = [_parsed(text) for text in arguments.overrides]
-    ckpt = next((word.value() for word in words if word and word.key_or_group == "ckpt"), None)
-    if not ckpt:
-        return None
+def taken_up(arguments: Arguments) -> tuple[Arguments, Path | None]:
+    """What to do, and the folder of the run or evaluation to go on with, if it is one.
+
+    UserError where it cannot go on, or not with the settings it began with.
+    """
+    named = _value(arguments, NAMED_BY.get(arguments.verb, ""))
+    if not named:
+        return arguments, None
+    what = "a run" if arguments.verb == "train" else "an evaluation"
     if arguments.multirun:
-        raise UserError("a run goes on alone: leave out -m and give one ckpt")
-    file = Path(str(ckpt))
-    if not file.is_file():
-        from hardlight.build.checkpoint import read_checkpoint
+        raise UserError(f"{what} goes on alone: leave out -m and give one {NAMED_BY[arguments.verb]}")
+    words = arguments.overrides
+    folder = _run(Path(named)) if arguments.verb == "train" else Path(named).absolute()
+    if is_first_process():  # whose words the others get
+        for word in words:
+            if not word.lstrip("+~").startswith(MAY_CHANGE):
+                raise UserError(
+                    f"{word}: {what} goes on with its own settings, so that it stays one experiment; "
+                    "only trainer.…, logger and paths.data may change, or start a new one"
+                )
+        if arguments.verb == "evaluate":
+            words = [*_began_with(folder, _value(arguments, "trust") or []), *words]
+    # What began it stays in its .hydra.
+    return replace(arguments, overrides=[*words, "hydra.output_subdir=null"]), folder
 
-        read_checkpoint(file)  # which tells what is near
-    if file.name != "last.ckpt":
-        last = file.with_name("last.ckpt")
+
+def _run(ckpt: Path) -> Path:
+    from hardlight.build.checkpoint import read_checkpoint  # and torch with it, which nothing else needs so early
+
+    read_checkpoint(ckpt)
+    if ckpt.name != "last.ckpt":
+        last = ckpt.with_name("last.ckpt")
         instead = f"take ckpt={last}" if last.is_file() else "only last.ckpt is"
-        raise UserError(f"{file.name} is no place to go on from: what came after it would be lost; {instead}")
+        raise UserError(f"{ckpt.name} is no place to go on from: what came after it would be lost; {instead}")
+    return ckpt.parent.absolute()
+
+
+def _began_with(folder: Path, trust: list[Any]) -> list[str]:
+    """The words of the evaluation in ``folder``, those that name code only where it is trusted."""
+    file = folder / ".hydra" / "overrides.yaml"
+    if not file.is_file():
+        raise UserError(f"resume={folder}: there is no evaluation to go on with; give the folder it was writing to")
+    if (folder / "records.csv").is_file():
+        raise UserError(f"resume={folder}: that is finished, its records are there")
+    words = [word for word in map(str, OmegaConf.load(file)) if not word.startswith("trust=")]
     for word in words:
-        if word and not str(word.key_or_group).startswith(MAY_CHANGE):
-            raise UserError(
-                f"{word.input_line}: a run goes on with its own settings, so that it stays one experiment; "
-                "only trainer.…, logger and paths.data may change, or start a new run"
-            )
-    return file.parent.absolute()
+        names_code = "_target_" in word or word.startswith("model.path=")
+        if names_code and not any(str(each) in word for each in trust):
+            raise UserError(f"resume={folder}: {word} runs code of yours; if you trust it, add 'trust=[ITS_PACKAGE]'")
+    return words
 
 
 def go_on(verb: str, folder: Path) -> str | None:
@@ -45,13 +73,16 @@ def go_on(verb: str, folder: Path) -> str | None:
 
     Whatever was being imported then cannot be imported now: this needs none of it.
     """
-    last = folder / "last.ckpt"
-    return f"hardlight train ckpt={shown(last)}" if verb == "train" and last.is_file() else None
+    if verb == "train" and (folder / "last.ckpt").is_file():
+        return f"hardlight train ckpt={shown(folder / 'last.ckpt')}"
+    if verb == "evaluate" and any(folder.glob(".attacked-*")):
+        return f"hardlight evaluate resume={shown(folder)}"
+    return None
 
 
-def _parsed(text: str) -> Override | None:
-    """None for what is no override, which is told elsewhere."""
-    try:
-        return OverridesParser.create().parse_override(text)
-    except Exception:
-        return None
+def _value(arguments: Arguments, key: str) -> Any:
+    """What the words say of ``key``; words that are no overrides are told elsewhere."""
+    for word in arguments.overrides:
+        if word.startswith(f"{key}="):
+            return OverridesParser.create().parse_override(word).value()
+    return None
