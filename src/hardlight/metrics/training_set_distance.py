@@ -39,11 +39,11 @@ def _nearest(x: Tensor, train: Tensor) -> Tensor:
     factors = (-2 * x.float()).T.contiguous()
     for chunk in torch.split(train, CHUNK):
         t = _pixels(chunk.to(x.device))
-        squares = t.square().sum(1)
-        longest = torch.maximum(longest, squares.amax().sqrt())
+        lengths = norms(t, "l2")
+        longest = torch.maximum(longest, lengths.amax())
         if not longest.isfinite():
             raise ValueError("train must hold finite pixels")
-        squared = torch.addmm(squares[:, None], t, factors)  # the distance's square, less ‖x‖²
+        squared = torch.addmm(lengths.square()[:, None], t, factors)  # the distance's square, less ‖x‖²
         nearest = squared.amin(0)
         lowest = torch.minimum(lowest, nearest)
         # A sum of D rounded products errs by at most D half ULPs of their sizes; twice that, for two of them compared.
