@@ -106,7 +106,9 @@ def _go_on(logger: CSVLogger, steps: int) -> None:
     if file.is_file():
         with file.open(newline="", encoding="utf-8") as lines:
             rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(lines)]
-        logger.experiment.metrics += [row for row in rows if int(row["step"]) < steps]
+        for row in rows:
+            if int(row["step"]) < steps:
+                logger.experiment.log_metrics(row, int(row["step"]))
         logger.save()
 
 
