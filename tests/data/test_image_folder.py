@@ -81,6 +81,13 @@ def test_a_larger_image_is_shrunk_by_averaging(tmp_path):
     assert (image - 100).abs().max() <= 8
 
 
+def test_a_large_set_is_read_whole_by_several_processes(folder):
+    files = source(folder, memory=0, workers=2).read("train").images
+    many = files[torch.arange(23).repeat(50)]
+    assert len(many) == 1150
+    assert torch.equal(many.whole(), files.whole().repeat(50, 1, 1, 1))
+
+
 def loaders(made, **options):
     options = {"shuffle": True, "seed": 3} | options
     return [BatchLoader(made.read("train"), 4, rank=rank, world_size=2, **options) for rank in range(2)]

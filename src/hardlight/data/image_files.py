@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 from hardlight.errors import UserError
 
 AT_ONCE = 256  # files of one batch where a whole set is read
+FEW = 1000  # files that are read sooner than another process is started
 
 
 class ImageFileError(UserError, ValueError):
@@ -72,7 +73,8 @@ class ImageFiles:
         """All of them, uint8 (N, 3, size, size)."""
         images = torch.empty(self.shape, dtype=torch.uint8)
         batches = torch.split(torch.arange(len(self)), AT_ONCE)
-        for rows, pixels in zip(batches, self.pixels(batches), strict=True):
+        files = self if len(self) > FEW else replace(self, workers=0)
+        for rows, pixels in zip(batches, files.pixels(batches), strict=True):
             images[rows] = pixels
         return images
 
