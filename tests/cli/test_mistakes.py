@@ -63,6 +63,15 @@ SAID = {
     "train callbacks=early_stopping callbacks.early_stopping.patience=-1": "patience must be a whole number",
     "train paths.outputs=/dev/null": "set paths.outputs to a folder that can be written",
     "train -m seed=0,1 paths.outputs=/dev/null": "set paths.outputs to a folder that can be written",
+    "train callbacks.best.monitor=foo": "callbacks.best.monitor must be one of val/accuracy, val/robust_accuracy",
+    "train callbacks=early_stopping callbacks.early_stopping.monitor=loss": "did you mean train/loss?",
+    "train optimizer.lr=[1]": "optimizer.lr must be a number, got [1]",
+    "train optimizer.lr=1e400": "optimizer.lr must be a number, got inf",
+    "train trainer.gradient_clip_val=-1": "trainer.gradient_clip_val must be a number of at least 0, got -1",
+    "train trainer.sync_batchnorm=3": "trainer.sync_batchnorm must be true or false, got 3",
+    "train data.train_eps=nan": "data.train_eps must be a number greater than 0, got nan",
+    "train data.shape=3": "data.shape must be (channels, height, width), got 3",
+    "evaluate ckpt=x.ckpt trust=mine": "trust=mine: trust takes a list, as in 'trust=[mine]'",
     "train hydra/launcher=jobs": "no hydra/launcher 'jobs'",
 }
 

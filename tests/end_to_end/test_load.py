@@ -146,6 +146,57 @@ def test_a_configuration_that_makes_no_net(words: dict[str, Any], tampered: Call
     assert "\n" not in str(told.value)
 
 
+DATA: dict[str, Any] = {"name": "x", "source": None, "shape": [1, 28, 28], "num_classes": 4, "train_eps": 0.1}
+SAID: dict[str, dict[str, Any]] = {
+    "choices.model": {"choices": {}},
+    "choices.seed": {"choices": {"model": "cnn", "activation": "relu"}},
+    "iterable": {"choices": 3},
+    "data.name must be text": {"data": {**DATA, "name": None, "source": {"_target_": "hardlight.data.NpzSource"}}},
+    "data.eval_eps": {"data": {**DATA, "source": {}, "batch_size": 1, "eval_batch_size": 1, "validation": 0.1}},
+    "data.batch_size has no value": {"data": {**DATA, "source": {}}},
+    "num_classes must be a whole number": {"data": {**DATA, "num_classes": float("nan")}},
+    "shape must be (channels, height, width)": {"data": {**DATA, "shape": "wide"}},
+    "data must be chosen": {"data": DATA},
+}
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_evaluate_tells_what_is_wrong_with_a_configuration(
+    said: str, tampered: Callable[[dict[str, Any]], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tampered(SAID[said])
+    capsys.readouterr()
+    assert main(["evaluate", f"ckpt={file}", "attack=[fgsm]"]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
+
+
+def test_weights_that_are_no_numbers(trained: Run, empty_folder: Path) -> None:
+    checkpoint = torch.load(trained.folder / "best.ckpt", weights_only=True)
+    checkpoint["state_dict"] = {key: value * np.nan for key, value in checkpoint["state_dict"].items()}
+    torch.save(checkpoint, empty_folder / "nan.ckpt")
+    with pytest.raises(hardlight.UserError, match=r"nan\.ckpt: its weights hold NaN"):
+        hardlight.load(empty_folder / "nan.ckpt")
+
+
+@pytest.mark.parametrize("n", [1, 4, 1000, -100, -1])
+def test_a_truncated_file(n: int, trained: Run, empty_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (empty_folder / "cut.ckpt").write_bytes((trained.folder / "best.ckpt").read_bytes()[:n])
+    capsys.readouterr()
+    assert main(["evaluate", "ckpt=cut.ckpt"]) == 2
+    assert capsys.readouterr().err == "hardlight: cut.ckpt is no checkpoint, or a damaged one\n"
+
+
+def test_sizes_that_only_a_header_claims(trained: Run, empty_folder: Path) -> None:
+    checkpoint = torch.load(trained.folder / "best.ckpt", weights_only=True)
+    key = next(iter(checkpoint["state_dict"]))
+    checkpoint["state_dict"][key] = torch.zeros(1).expand(10**12)
+    torch.save(checkpoint, empty_folder / "huge.ckpt")
+    with pytest.raises(hardlight.UserError, match=r"huge\.ckpt does not hold the weights"):
+        hardlight.load(empty_folder / "huge.ckpt")
+
+
 @pytest.mark.parametrize("target", ["hardlight.nets.weights", "hardlight.attacks._hidden", "hardlight.config.register"])
 def test_only_what_is_public_is_built(target: str) -> None:
     with pytest.raises(hardlight.UserError, match=f"it wants to run code of yours, {target}"):

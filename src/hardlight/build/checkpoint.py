@@ -55,6 +55,11 @@ def restore(path: str | Path, trust: Sequence[str] = ()) -> Restored:
             if key.startswith("model.")
         }
         model.load_state_dict(weights)
+        for key in ("model", "activation", "seed"):
+            if key not in cfg.choices:
+                raise UserError(f"its configuration does not say choices.{key}")
+        if not all(value.isfinite().all() for value in weights.values()):
+            raise UserError("its weights hold NaN or infinite numbers: nothing can be learnt from attacking it")
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except (RuntimeError, TypeError, AttributeError, OmegaConfBaseException) as error:

@@ -28,9 +28,14 @@ def check_data(data: DictConfig) -> None:
     for key, check in OF_THE_DATA.items():
         if not (key in CAN_WAIT and data.get(key) is None):
             checked(f"data.{key}", check, data.get(key))
-    for norm, grid in (data.get("eval_eps") or {}).items():
+    for key in ("batch_size", "eval_batch_size", "validation", "eval_eps"):
+        if data.get(key) is None:
+            raise UserError(f"data.{key} has no value")
+    if not isinstance(data.eval_eps, DictConfig):
+        raise UserError(f"data.eval_eps must hold a list for each norm, got {data.eval_eps!r}")
+    for norm, grid in data.eval_eps.items():
         for eps in grid if isinstance(grid, ListConfig) else [grid]:
-            checked(f"data.eval_eps.{norm}", checks.positive, eps)
+            checked(f"data.eval_eps.{norm!s}", checks.positive, eps)
 
 
 def check_settings(cfg: DictConfig) -> None:

@@ -129,6 +129,9 @@ def _refused(error: Exception, overrides: list[str], arguments: Arguments) -> st
     reason = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
     said = str(error).splitlines()[0]
     merging = re.match(r"Error merging override (.*)", said)
+    if merging and "is not a ListConfig" in str(reason):
+        key, _, value = merging.group(1).partition("=")
+        return f"{merging.group(1)}: {key} takes a list, as in '{key}=[{value}]'"
     if merging and reason:
         return f"{merging.group(1)}: {str(reason.msg or reason).splitlines()[0]}"
     unknown = re.match(r"Could not (?:override|delete from config)\W+(\S+?)'?\.(?:$| )", said)
