@@ -17,7 +17,7 @@ def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     ("line", "words"),
     [
         ("hardlight ", set(VERBS)),
-        ("hardlight tr", {"train"}),
+        ("hardlight tra", {"train", "transfer"}),
         ("hardlight train model=c", {"model=cnn", "model=cifar_cnn"}),
         ("hardlight evaluate ck", {"ckpt="}),
         ("hardlight train seed=1 optimizer.l", {"optimizer.lr="}),
@@ -35,7 +35,7 @@ def test_a_verb_alone_offers_its_groups_and_settings(monkeypatch, capsys) -> Non
 
 
 def test_only_what_stands_before_the_cursor_counts(monkeypatch, capsys) -> None:
-    assert completed("hardlight train seed=1", monkeypatch, capsys, at=str(len("hardlight tr"))) == {"train"}
+    assert completed("hardlight train seed=1", monkeypatch, capsys, at=str(len("hardlight trai"))) == {"train"}
 
 
 def test_install_prints_a_script_that_completes_hardlight(capsys) -> None:

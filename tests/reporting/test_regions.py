@@ -5,7 +5,7 @@ import torch
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from hardlight.reporting import Panel, decision_regions
+from hardlight.reporting.regions import Panel, decision_regions
 from hardlight.reporting.figures import COLOURS
 
 

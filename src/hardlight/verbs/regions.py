@@ -11,7 +11,7 @@ from hardlight.defenses import DefenseStack
 from hardlight.errors import UserError
 from hardlight.evaluation.run_folder import read_records
 from hardlight.evaluation.run_labels import run_labels
-from hardlight.reporting import Panel, decision_regions
+from hardlight.reporting.regions import Panel, decision_regions
 
 PLANE = [1, 1, 2]  # (C, H, W) of points
 
