@@ -5,7 +5,8 @@
 1,000 test images of MNIST against its 60,000 training images, with one thread and as bench_training.py measures: the
 ways take turns, each turn counts CPU-seconds. For each way also: the peak of memory beyond the images themselves, in
 its first turn, and the largest relative error against NumPy's float64 over all pairs. scikit-learn is none of
-hardlight's dependencies: where it is absent, it is left out and the table says so.
+hardlight's dependencies: where it is absent, it is left out, and that is said. A later way may live on memory that an
+earlier one gave back, so that hardlight, the first, gets the least of that.
 """
 
 import os

@@ -18,7 +18,7 @@ def training_set_distance(x: Tensor, train: Tensor) -> Tensor:
 
     ``x`` (N, C, H, W) float and ``train`` (M, C, H, W), float or uint8 of which 255 is 1, hold pixels in [0, 1].
     A product of matrices in float32 proposes, with a bound on its rounding, every training image that may be the
-    nearest; their distances are then computed from the pixels in float64. Needs a few MiB beside its arguments.
+    nearest; their distances are then computed from the pixels in float64. Needs some 50 MiB beside its arguments.
     Raises ``ValueError`` for images of another shape, for no training images, and for pixels that are not finite.
     """
     if x.shape[1:] != train.shape[1:] or not len(train):
