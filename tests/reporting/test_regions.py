@@ -5,8 +5,8 @@ import torch
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from hardlight.reporting.regions import Panel, decision_regions
 from hardlight.reporting.figures import COLOURS
+from hardlight.reporting.regions import Panel, decision_regions
 
 
 def test_a_vertical_boundary_is_drawn_where_it_is(tmp_path):
