@@ -1,5 +1,6 @@
 """Every mistake that can be found without running anything, found before anything is written."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
@@ -24,6 +25,10 @@ NEEDED = ("model", "activation", "optimizer", "trainer", "paths", "evaluation", 
 
 def check(arguments: Arguments) -> None:
     """Composes the configuration, a sweep's with each of its values at least once; UserError if a job could not."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise UserError("the current folder is no longer there: change to another") from error
     with initialize_config_dir(str(conf_folder()), job_name=arguments.verb, version_base="1.3"):
         overrides = [_parsed(text) for text in arguments.overrides]
         for override in overrides:
