@@ -40,6 +40,10 @@ class Ascent(FixedBudget):
         checks.one_of("loss", self.loss, LOSSES)
         checks.flag("early_stop", self.early_stop)
 
+    @property
+    def passes(self) -> int:
+        return 1 + self.steps
+
     def exhaustive(self) -> Self:
         return replace(self, early_stop=False)
 

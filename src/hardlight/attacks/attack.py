@@ -71,6 +71,11 @@ class Attack(ABC):
             x_adv = self.perturb(queries, x, goal, index) if len(x) else x
             return Outcome(x_adv.detach(), queries.forward_passes, queries.backward_passes)
 
+    @property
+    def passes(self) -> int:
+        """Roughly how many passes a sample takes, to weigh it in a progress bar."""
+        return 1
+
     def exhaustive(self) -> Self:
         """The same attack, spending its whole budget on every sample: for sets that are trained on or transferred."""
         return self

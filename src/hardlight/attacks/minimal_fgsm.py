@@ -50,6 +50,10 @@ class MinimalFGSM(MinimalNorm):
         n = math.ceil(eps_max / eps_step * (1 - 1e-12))  # a rounding error is no further step
         return [k * eps_step for k in range(1, n)] + [eps_max]
 
+    @property
+    def passes(self) -> int:
+        return 1 + len(self.grid) // 4  # most samples leave early
+
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         gradient, logits = queries.gradient(x, goal)
         x_adv = x.clone()

@@ -31,6 +31,10 @@ class PGD(Ascent):
         checks.whole("restarts", self.restarts, low=1)
         checks.flag("random_start", self.random_start)
 
+    @property
+    def passes(self) -> int:
+        return 1 + self.steps * self.restarts
+
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         size = 2.5 * self.eps / self.steps if self.step_size is None else self.step_size
         starts = [partial(self._start, x, index, restart) for restart in range(self.restarts)]

@@ -1,5 +1,6 @@
 """The data, checked to be there and to be read."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import DictConfig
@@ -10,6 +11,7 @@ from hardlight.build.settings import check_data
 from hardlight.data import CropAndFlip, DataModule
 from hardlight.defenses import DefenseStack
 from hardlight.errors import UserError
+from hardlight.metrics import SampleMetric
 
 
 def describe_data(cfg: DictConfig) -> Any:
@@ -47,10 +49,12 @@ def datamodule(cfg: DictConfig, source: Any, stack: DefenseStack, *, n_test: int
         raise UserError(f"data.{sentence(error)}") from error
 
 
-def read_data(data: DataModule, stage: str) -> None:
-    """Downloads and reads what ``stage`` needs, now, so that faults show before anything is trained."""
+def read_data(data: DataModule, stage: str, metrics: Sequence[SampleMetric] = ()) -> None:
+    """Downloads and reads what ``stage`` and ``metrics`` need, now, so that faults show before anything is trained."""
     try:
         data.prepare_data()
         data.setup(stage)
+        if any(metric.needs_train for metric in metrics):
+            data.training_images()
     except ValueError as error:
         raise UserError(f"data: {sentence(error)}") from error

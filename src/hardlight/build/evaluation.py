@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_class
 from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from hardlight import __version__, checks
 from hardlight.attacks import FixedBudget, MinimalNorm
-from hardlight.build.nodes import checked, made, resolved, sentence
+from hardlight.build.nodes import checked, is_minimal_norm, made, resolved, sentence
 from hardlight.callbacks import AttackEvaluation
 from hardlight.errors import UserError
 from hardlight.evaluation.planned import Planned
@@ -31,20 +30,12 @@ def attack_grids(cfg: DictConfig) -> dict[str, tuple[Planned, ...]]:
         if len(set(grid)) < len(grid):
             raise UserError(f"attack.{name}.eps must not hold a number twice, got {grid}")
         where, settings = f"attack.{name}", resolved(node, f"attack.{name}")
-        if _is_minimal_norm(settings):
+        if is_minimal_norm(settings):
             settings.pop("eps")
             found[str(name)] = (_planned(made(settings, where), where, grid),)
         else:
             found[str(name)] = tuple(_planned(made({**settings, "eps": value}, where), where) for value in grid)
     return found
-
-
-def _is_minimal_norm(settings: Mapping[str, Any]) -> bool:
-    try:
-        target = get_class(str(settings.get("_target_")))
-    except Exception:  # what cannot be found is told when it is made
-        return False
-    return issubclass(target, MinimalNorm)
 
 
 def _planned(attack: Any, where: str, eps: Sequence[float] = ()) -> Planned:

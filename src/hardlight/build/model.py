@@ -4,14 +4,18 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from hardlight.build.nodes import made, sentence
+from hardlight.build.nodes import is_minimal_norm, made, sentence
 from hardlight.defenses import DefendedNet, Defense, DefenseStack
 from hardlight.errors import UserError
 
 
 def defense_stack(cfg: DictConfig) -> DefenseStack:
     """The defenses in the order given."""
-    found = {name: made(node, f"defense.{name}") for name, node in (cfg.defense or {}).items()}
+    found = {}
+    for name, node in (cfg.defense or {}).items():
+        if is_minimal_norm(node.get("attack")):
+            raise UserError(f"defense.{name}.attack must be one with a budget, an eps, such as fgsm or pgd")
+        found[name] = made(node, f"defense.{name}")
     for name, defense in found.items():
         if not isinstance(defense, Defense):
             raise UserError(f"defense.{name} must make a defense, got {type(defense).__name__}")

@@ -3,10 +3,11 @@
 from typing import Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from hardlight.attacks import MinimalNorm
 from hardlight.build.hints import check_types
 from hardlight.errors import UserError
 
@@ -21,6 +22,14 @@ def made(node: Any, where: str, **more: Any) -> Any:
         raise UserError(f"{where}: {sentence(reason)}") from error
     except OmegaConfBaseException as error:
         raise UserError(f"{where}: {sentence(error)}") from error
+
+
+def is_minimal_norm(node: Any) -> bool:
+    """Whether ``node`` describes an attack without a budget."""
+    try:
+        return issubclass(get_class(str(node["_target_"])), MinimalNorm)
+    except Exception:  # what there is no such class of is told when it is made
+        return False
 
 
 def resolved(node: Any, where: str) -> Any:

@@ -2,8 +2,8 @@
 
 from hardlight.callbacks.attack_evaluation import AttackEvaluation, Example
 from hardlight.callbacks.epoch_time import EpochTime
-from hardlight.callbacks.finite_loss import FiniteLoss
 from hardlight.callbacks.eps_warmup import EpsWarmup, at_share
+from hardlight.callbacks.finite_loss import FiniteLoss
 from hardlight.callbacks.interruptible import Interruptible
 from hardlight.callbacks.last_checkpoint import LastCheckpoint
 from hardlight.callbacks.progress import Progress

@@ -97,7 +97,7 @@ class AttackEvaluation(pl.Callback):
         self._chosen = {name: index[: self._n(name)] for name in self.attacks}
         self._bar = bar() if trainer.is_global_zero and trainer.progress_bar_callback is not None else None
         if self._bar is not None:
-            work = sum(planned.cost for grid in self.attacks.values() for planned in grid)
+            work = sum(planned.attack.passes for grid in self.attacks.values() for planned in grid)
             self._task = self._bar.add_task("attacking", total=work * trainer.num_test_batches[0])
             self._bar.start()
 
@@ -121,7 +121,7 @@ class AttackEvaluation(pl.Callback):
                 if len(rows):
                     self._attack(name, planned, clean.select(rows))
                 if self._bar is not None:
-                    self._bar.update(self._task, advance=planned.cost, description=f"attacking · {name}")
+                    self._bar.update(self._task, advance=planned.attack.passes, description=f"attacking · {name}")
 
     def _attack(self, name: str, planned: Planned, clean: Attacked) -> None:
         if self._take_up(name, planned, clean):

@@ -36,11 +36,6 @@ class Planned:
         return self.attack.norm
 
     @property
-    def cost(self) -> int:
-        """Roughly its passes for one sample, to weigh it in a progress bar."""
-        return 1 + getattr(self.attack, "steps", 0) * getattr(self.attack, "restarts", 1)
-
-    @property
     def settings(self) -> dict[str, Any]:
         """What distinguishes its results besides norm, eps and label."""
         return {key: value for key, value in asdict(self.attack).items() if key not in ("eps", "norm", "label")}

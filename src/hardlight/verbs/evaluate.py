@@ -46,7 +46,7 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     loggers = training.loggers(cfg)
     with tracked(loggers, evaluation):
         trainer = training.trainer(cfg, [Progress(), evaluation], loggers, enable_checkpointing=False)
-        read_data(data, "test")
+        read_data(data, "test", evaluation.metrics)
         plan.announce(cfg, data, model, attacks, loggers)
         trainer.test(Classifier(model, cfg.data.num_classes, chunk=cfg.chunk), datamodule=data, verbose=False)
     if trainer.is_global_zero:

@@ -66,7 +66,11 @@ def show(cfg: DictConfig, data: DataModule, model: DefendedNet, attacks: Mapping
         table.add_row("training", f"{ends} · batches of {data.batch_size}")
     table.add_row("device", _device(cfg))
     table.add_row("folder", shown(Path(cfg.paths.output)))
-    Console().print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    if data.missing_classes:
+        missing = ", ".join(map(str, data.missing_classes))
+        console.print(f"! the test images that are attacked hold none of class {missing}: raise evaluation.n")
 
 
 _PARTS = {"train": "to train", "validation": "held out", "test": "to test"}

@@ -45,7 +45,7 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     loggers = training.loggers(cfg, steps)
     with tracked(loggers, evaluation):
         trainer = training.trainer(cfg, [*callbacks.values(), evaluation], loggers)
-        read_data(data, "fit")
+        read_data(data, "fit", evaluation.metrics)
         plan.announce(cfg, data, model, attacks, loggers)
         if ckpt and trainer.is_global_zero:
             for stale in ("records.csv", "samples.parquet"):  # of the net before it went on

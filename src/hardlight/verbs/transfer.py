@@ -118,19 +118,19 @@ def _crossed(
     frames = list(targets.clean_rows())
     ran: dict[str, dict[tuple[str, float], AttackRun]] = {source: {} for source in nets}
     with bar() as progress:
-        work = sum(planned.cost for grid in plan.values() for planned in grid) * len(batches) * len(nets)
+        work = sum(planned.attack.passes for grid in plan.values() for planned in grid) * len(batches) * len(nets)
         task = progress.add_task("crafting", total=work)
         for source, net in nets.items():
             for name, planned in ((name, planned) for name, grid in plan.items() for planned in grid):
                 progress.update(task, description=f"crafting · {name} on {source}")
                 before = progress.tasks[task].completed
                 path = _home(cfg, source, name, planned, digest)
-                step = partial(progress.advance, task, planned.cost)
+                step = partial(progress.advance, task, planned.attack.passes)
                 try:
                     made = kept(path, partial(craft, planned.attack, net.model, batches, device, step))
                 except CraftedError as error:
                     raise UserError(str(error)) from error
-                progress.update(task, completed=before + planned.cost * len(batches))
+                progress.update(task, completed=before + planned.attack.passes * len(batches))
                 frames += targets.rows(source, name, planned, made)
                 label = str(planned.attack.label)
                 run = AttackRun(settings=planned.settings, label=label, seconds=made.seconds)
