@@ -87,8 +87,10 @@ def test_the_grid_is_of_exact_multiples_and_ends_at_its_maximum(eps_step, eps_ma
 
 def test_the_default_grid_is_the_norms():
     assert [MinimalFGSM(norm=norm).grid[i] for norm in ("l2", "l1") for i in (0, -1)] == [0.05, 10, 0.5, 100]
-    with pytest.raises(ValueError, match=r"eps_step must be at most eps_max, 1\.0, got 1\.5"):
+    with pytest.raises(ValueError, match=r"eps_step must be from eps_max/100000 to eps_max, which is 1\.0, got 1\.5"):
         MinimalFGSM(eps_step=1.5)
+    with pytest.raises(ValueError, match="eps_step must be from"):  # a grid that no memory holds
+        MinimalFGSM(eps_max=1e15)
 
 
 @pytest.mark.parametrize("field", ["eps_step", "eps_max"])

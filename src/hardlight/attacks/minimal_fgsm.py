@@ -15,6 +15,8 @@ from hardlight.tensors import clamp, steepest
 GRID = {"linf": (1 / 255, 1.0), "l2": (0.05, 10.0), "l1": (0.5, 100.0)}
 """The eps_step and eps_max of each norm: in linf one grey level, and the whole box."""
 
+MOST = 100_000  # steps, each a forward pass
+
 
 @dataclass(frozen=True, kw_only=True)
 class MinimalFGSM(MinimalNorm):
@@ -35,8 +37,8 @@ class MinimalFGSM(MinimalNorm):
         eps_step, eps_max = self._span
         checks.positive("eps_step", eps_step)
         checks.positive("eps_max", eps_max)
-        if eps_step > eps_max:
-            raise ValueError(f"eps_step must be at most eps_max, {eps_max!r}, got {eps_step!r}")
+        if not eps_max / MOST <= eps_step <= eps_max:
+            raise ValueError(f"eps_step must be from eps_max/{MOST} to eps_max, which is {eps_max!r}, got {eps_step!r}")
 
     @property
     def _span(self) -> tuple[float, float]:

@@ -29,6 +29,11 @@ def write_records(records: pd.DataFrame, folder: str | Path) -> Path:
     """
     path = Path(folder) / "records.csv"
     rows = _added(path, records, RECORD_KEY, _read_csv)[list(RECORD_COLUMNS)]
+    return write_csv(rows, path)
+
+
+def write_csv(rows: pd.DataFrame, path: Path) -> Path:
+    """``rows`` as a table, whole or not at all."""
     return write_whole(path, lambda temporary: rows.to_csv(temporary, index=False))
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from hardlight.errors import UserError
 from hardlight.evaluation.comparison import compare
 from hardlight.evaluation.one_run import one_run
+from hardlight.evaluation.run_folder import write_csv
 from hardlight.evaluation.run_labels import run_labels
 from hardlight.reporting.difference_figure import difference_plot
 from hardlight.reporting.difference_table import difference_table
@@ -28,8 +29,7 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     labels = run_labels(pd.concat([a.records.assign(run="A"), b.records.assign(run="B")]))
     names = (f"{labels['A']}  ({cfg.runs[0]})", f"{labels['B']}  ({cfg.runs[1]})")
     folder = Path(cfg.paths.output)
-    folder.mkdir(parents=True, exist_ok=True)
-    comparison.rows.to_csv(folder / "compare.csv", index=False)
+    write_csv(comparison.rows, folder / "compare.csv")
     drawn = difference_plot(comparison.rows, names, folder / "figures" / "compare.png")
     console = Console(highlight=False, markup=False)
     console.print(difference_table(comparison.rows, names))

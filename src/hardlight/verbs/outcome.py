@@ -8,7 +8,7 @@ from rich.console import Console
 
 from hardlight.callbacks import Example
 from hardlight.evaluation.disagreement import disagreement
-from hardlight.evaluation.run_folder import read_records, read_samples
+from hardlight.evaluation.run_folder import read_records, read_samples, write_csv
 from hardlight.reporting import accuracy_curves, comparison_table, gallery, measures, measures_table, wide
 from hardlight.verbs.shown import shown as shown
 
@@ -28,7 +28,7 @@ def show(folder: Path, next_command: str, examples: Sequence[Example] = ()) -> N
     if examples:
         draw(examples, folder)
     if not (folder / "records.csv").is_file():
-        wide(records).to_csv(folder / "sweep.csv", index=False)
+        write_csv(wide(records), folder / "sweep.csv")
     console.print()
     beside = [file for kind in ("*.csv", "*.parquet", "*.md") for file in folder.glob(kind)]
     written = [*folder.rglob("*.png"), *beside, *folder.rglob("best.ckpt")]
