@@ -35,6 +35,7 @@ KINDS: dict[str, type] = {
     "trainer": pl.Trainer,
 }
 GIVEN = {  # what an option cannot do without
+    "callbacks=eps_warmup": ["defense=[at]"],
     "data=npz": ["data.source.train=train.npz", "data.source.test=test.npz"],
     "data=image_folder": ["data.source.train=train", "data.source.test=test"],
     "defense=[at_static]": ["defense.at_static.source=source.ckpt"],

@@ -28,8 +28,11 @@ RUNS = {
     "vat": ["gray", "defense=[vat]", "trainer.max_epochs=2"],
     "dropout": ["colour", *DROPOUT, "trainer.max_epochs=2"],
     "scheduler": ["gray", "scheduler=cosine", "optimizer=sgd", "trainer.max_epochs=3"],
-    "one cycle": ["gray", "scheduler=one_cycle", "trainer.max_epochs=-1", "trainer.max_steps=10"],
-    "warm-ups": ["gray", "scheduler=warmup", "scheduler.cosine=true", "defense=[at]", "callbacks=eps_warmup"],
+    "one cycle": ["gray", "scheduler=one_cycle", "trainer.max_epochs=-1", "trainer.max_steps=8"],
+    "warm-ups": [
+        *("gray", "scheduler=warmup", "scheduler.cosine=true", "trainer.max_epochs=2"),
+        *("defense=[at]", "callbacks=eps_warmup"),
+    ],
     "early stopping": ["gray", "callbacks=early_stopping", "callbacks.early_stopping.patience=1", "optimizer.lr=1e-9"],
     "max_steps": ["gray", "trainer.max_epochs=3", "trainer.max_steps=10"],
     "accumulated": ["gray", "trainer.max_epochs=2", "trainer.accumulate_grad_batches=2"],
