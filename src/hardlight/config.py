@@ -197,7 +197,8 @@ def register() -> None:
 def write_choices(cfg: DictConfig) -> None:
     """What names the trained net and its nodes do not hold, into ``cfg.choices``."""
     chosen = HydraConfig.get().runtime.choices
-    cfg.choices = {"model": chosen["model"], "activation": chosen["activation"], "seed": cfg.seed}
+    model = (cfg.model or {}).get("name", chosen["model"])  # torchvision's have one
+    cfg.choices = {"model": model, "activation": chosen["activation"], "seed": cfg.seed}
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

@@ -254,7 +254,8 @@ def test_code_in_a_checkpoint_runs_only_where_it_is_trusted(
     assert "Mine was made" in capsys.readouterr().out
 
 
-def test_a_scheduler_planned_for_the_run_s_length_keeps_it(npz, tmp_path: Path, capsys) -> None:
-    folder = train(tmp_path, [*TINY, *npz["gray"], "debug=fast", "scheduler=cosine"])
+@pytest.mark.parametrize("scheduler", ["cosine", "one_cycle"])
+def test_a_scheduler_planned_for_the_run_s_length_keeps_it(npz, tmp_path: Path, capsys, scheduler: str) -> None:
+    folder = train(tmp_path, [*TINY, *npz["gray"], "trainer.max_epochs=1", f"scheduler={scheduler}"])
     assert main(["train", f"ckpt={folder / 'last.ckpt'}", "trainer.max_epochs=9"]) == 2
     assert "scheduler is planned for the length that the run began with" in capsys.readouterr().err

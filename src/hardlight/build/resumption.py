@@ -47,12 +47,13 @@ def resumption(cfg: DictConfig) -> Resumption:
     theirs = OmegaConf.create({**config.plain(cfg), **checkpoint["hardlight"]["config"]})
     theirs.paths.output = "${hydra:runtime.output_dir}"  # wherever the run lies now
     theirs.ckpt, theirs.trust = None, list(cfg.trust)
-    planned = resolved(theirs.scheduler, "scheduler")
+    planned, lengths = resolved(theirs.scheduler, "scheduler"), _lengths(theirs)
     for word in HydraConfig.get().overrides.task:
         key = re.sub(r"^[+~]*([^=@]*@)?", "", word).partition("=")[0]
         if key not in ("ckpt", "trust"):
             OmegaConf.update(theirs, key, OmegaConf.select(cfg, key), merge=False, force_add=True)
-    if resolved(theirs.scheduler, "scheduler") != planned:
+    counted = checkpoint["hardlight"].get("total_steps") is not None  # its scheduler knows the last step
+    if resolved(theirs.scheduler, "scheduler") != planned or (counted and _lengths(theirs) != lengths):
         raise UserError("the learning rate's scheduler is planned for the length that the run began with: keep it")
     if checkpoint["epoch"] >= (theirs.trainer.max_epochs or 0) > 0:
         raise UserError(f"trainer.max_epochs={theirs.trainer.max_epochs}: the run has {checkpoint['epoch']} behind it")
@@ -64,3 +65,9 @@ def resumption(cfg: DictConfig) -> Resumption:
     except UserError as error:
         raise UserError(f"{cfg.ckpt}: {error}") from error
     return Resumption(OmegaConf.create(ours), kept, checkpoint["global_step"])
+
+
+def _lengths(cfg: DictConfig) -> list[Any]:
+    """What says how many steps there are."""
+    keys = ("max_epochs", "max_steps", "max_time", "limit_train_batches", "accumulate_grad_batches", "overfit_batches")
+    return [cfg.trainer[key] for key in keys]
