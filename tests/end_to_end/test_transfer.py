@@ -44,6 +44,10 @@ def test_the_matrix_is_that_of_evaluate(
     assert "pgd linf 0.03137" in out
     assert "transfer.png" in out
     assert (run.folder / "figures" / "transfer.png").is_file()
+    page = (run.folder / "statement.md").read_text("utf-8")
+    assert "crafted on fs, with its weights and gradients: white-box for it, black-box for the others" in page
+    assert "No white-box attack ran" not in page
+    assert f"## Net: {other}" in page
     assert list(run.samples) == list(SAMPLE_COLUMNS)
     assert list(run.records) == list(RECORD_COLUMNS)
     assert set(run.records.loc[run.records["run"] == "fs", "defense"]) == {"fs"}

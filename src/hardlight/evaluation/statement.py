@@ -21,7 +21,7 @@ from hardlight.tensors import NORMS
 
 
 def threat_facts(records: pd.DataFrame) -> dict[str, Any]:
-    """Norms with their eps (infinite: any distance), the pixel box, the labels moved away from, the sources."""
+    """Norms with their eps (infinite: any distance), the pixel box, labels moved away from, sources, attacked runs."""
     rows = _attacked(records)
     return {
         "eps": {str(norm): sorted(set(group["eps"])) for norm, group in rows.groupby("norm", sort=False)},
@@ -29,6 +29,7 @@ def threat_facts(records: pd.DataFrame) -> dict[str, Any]:
         "targeted": False,
         "label": list(dict.fromkeys(rows["label"])),
         "source": list(dict.fromkeys(rows["source"])),
+        "attacked": list(dict.fromkeys(rows["run"])),
     }
 
 
@@ -86,15 +87,15 @@ def limits(records: pd.DataFrame, samples: pd.DataFrame, *, randomised: bool = F
     """Sentences on what the accuracies do not say, among them the kinds of attack that did not run."""
     rows = _attacked(records)
     passes = _passes(samples).values()
-    white_box = (rows["source"] == "self").any()
+    white_box = (rows["source"] == "self") | (rows["source"] == rows["run"])  # among several nets, each by its name
     found = ["Accuracies under attack are upper bounds on robustness: an attack that did not run can only lower them."]
     if not any(most["backward_passes"] > 1 for most in passes):
         found.append("No iterative attack ran: none took more than one gradient of an image.")
     if not any(most["backward_passes"] == 0 and most["forward_passes"] > 1 for most in passes):
         found.append("No attack that asks for outputs alone ran, so masked gradients may pass for robustness.")
-    if not white_box:
+    if not white_box.any():
         found.append("No white-box attack ran: who knows the attacked net's weights does at least as well.")
-    if (rows["source"] == "self").all():
+    if white_box.all():
         found.append("No transferred images were tried.")
     if not rows["eps"].map(math.isinf).any():
         found.append("No attack that looks for the smallest perturbation ran.")

@@ -41,6 +41,8 @@ def _threat(threat: Mapping[str, Any]) -> Iterator[str]:
     for source in threat["source"]:
         if source == "self":
             yield "white-box: the attacker knows the net's weights and defenses, and takes gradients through both"
+        elif source in threat["attacked"]:
+            yield f"crafted on {source}, with its weights and gradients: white-box for it, black-box for the others"
         else:
             yield f"black-box: images crafted on {source}, with its weights and gradients, the attacked net not asked"
 

@@ -21,7 +21,9 @@ from hardlight.build.evaluation import attack_grids, evaluation_n, facts
 from hardlight.build.fit import check_fit
 from hardlight.build.named_nets import named_nets
 from hardlight.build.nodes import checked
+from hardlight.build.provenance import Provenance
 from hardlight.build.settings import SEED_HIGH
+from hardlight.build.statement import state
 from hardlight.callbacks.progress import bar
 from hardlight.callbacks.tracking import ended, log_transfer
 from hardlight.data import DataModule
@@ -42,6 +44,7 @@ Plan = Mapping[str, tuple[Planned, ...]]
 
 def run(cfg: DictConfig) -> pd.DataFrame:
     """The records of every net under images crafted on each; also written to the run's folder, as a table and drawn."""
+    began = Provenance.now()
     checked("seed", checks.whole, cfg.seed, high=SEED_HIGH)
     device = _device(cfg.device)
     nets = named_nets(cfg)
@@ -66,11 +69,13 @@ def run(cfg: DictConfig) -> pd.DataFrame:
         samples, records = _crossed(cfg, data, nets, plan, device)
         write_samples(samples, folder)
         write_records(records, folder)
+        files = {str(cfg.models[name]): net.model for name, net in nets.items()}
+        page = state(cfg, began, data, files, records, samples, device)
         transfer_heat_maps(records, picture)
         found.append(records)
     console = Console(highlight=False, markup=False)
     console.print(transfer_table(records))
-    for path in (folder / "records.csv", folder / "samples.parquet", picture):
+    for path in filter(None, (folder / "records.csv", folder / "samples.parquet", page, picture)):
         console.print(f"  {shown(path)}", soft_wrap=True)
     console.print(f"  {shown(Path(cfg.crafted))}  crafted sets, used again by crafted=FOLDER", soft_wrap=True)
     return records
