@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from rich.progress import Progress as Bar
 from torch import Tensor, nn
 
 from hardlight.attacks import attackable
@@ -78,6 +79,8 @@ class AttackEvaluation(pl.Callback):
         self.examples: list[Example] = []
         self.samples = pd.DataFrame(columns=list(SAMPLE_COLUMNS))
         self.records = pd.DataFrame()
+        self._frames: list[pd.DataFrame] = []
+        self._bar: Bar | None = None
 
     def _prepare(self, planned: Planned) -> Planned:
         """An image that is to fool another model is not finished when it fools its source."""
@@ -89,7 +92,7 @@ class AttackEvaluation(pl.Callback):
         for metric in self.metrics:
             if metric.needs_train:
                 metric.prepare(_data(trainer).training_images())
-        self._frames: list[pd.DataFrame] = []
+        self._frames = []
         self._unfinished = Unfinished(self.folder, self._follows_from(pl_module), trainer.global_rank)
         self._kept = time.monotonic()
         self.examples = []
@@ -204,8 +207,8 @@ class AttackEvaluation(pl.Callback):
             self._unfinished.forget()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        if getattr(self, "_bar", None) is not None:
-            self._bar.stop()  # type: ignore[union-attr]
+        if self._bar is not None:
+            self._bar.stop()
         if trainer.testing:
             self._keep()
 
