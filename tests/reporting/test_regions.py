@@ -1,5 +1,7 @@
 """Decision regions: the picture itself, read back, of nets whose boundary is known."""
 
+import shutil
+
 import numpy as np
 import torch
 from matplotlib.colors import to_rgb
@@ -7,6 +9,7 @@ from PIL import Image
 
 from hardlight.reporting.figures import COLOURS
 from hardlight.reporting.regions import Panel, decision_regions
+from hardlight.verbs.regions import draw_regions
 
 
 def test_a_vertical_boundary_is_drawn_where_it_is(tmp_path):
@@ -29,5 +32,9 @@ def test_a_vertical_boundary_is_drawn_where_it_is(tmp_path):
 def test_every_run_of_the_plane_gets_a_picture_and_images_get_none(hardlight):
     points = hardlight("train", "data=moons", "model=mlp", "debug=fast")
     assert (points / "figures" / "regions.png").is_file()
+    stopped = shutil.copytree(points, points.with_name("stopped"))
+    (stopped / "records.csv").unlink()
+    draw_regions(points.parent)  # as of a sweep
+    assert (points.parent / "figures" / "regions.png").is_file()
     images = hardlight("train", "debug=fast")
     assert not (images / "figures" / "regions.png").exists()

@@ -17,17 +17,17 @@ PLANE = [1, 1, 2]  # (C, H, W) of points
 
 
 def draw_regions(folder: Path) -> None:
-    """``figures/regions.png``, a panel for each ``best.ckpt`` in or below ``folder`` that knows points of the plane."""
+    """``figures/regions.png``, a panel for each finished run in or below ``folder`` that knows points of the plane."""
     names = run_labels(read_records(folder))
     panels = {}
     runs = [(OmegaConf.load(best.parent / "config.yaml"), best) for best in sorted(folder.rglob("best.ckpt"))]
     for cfg, best in sorted(runs, key=lambda run: str(run[0].data.name)):
-        if isinstance(cfg, DictConfig) and cfg.data.shape == PLANE:
+        run = f"{best.parent.parent.name}/{best.parent.name}"
+        if isinstance(cfg, DictConfig) and cfg.data.shape == PLANE and run in names:
             data = datamodule(cfg, describe_data(cfg), DefenseStack())
             read_data(data, "test")
             points = data.test_dataloader().data
             assert isinstance(points.images, Tensor)
-            run = f"{best.parent.parent.name}/{best.parent.name}"
             try:
                 panels[names[run]] = Panel(restore(best).model, points.images, points.labels)
             except UserError as error:  # code of the user's own, that a checkpoint may not call by itself
