@@ -43,6 +43,14 @@ def test_a_loss_that_is_nan(npz: dict[str, list[str]], empty_folder: Path, capsy
     assert not list(empty_folder.rglob("*.ckpt"))
 
 
+def test_adversarial_training_whose_gradient_is_nan(
+    npz: dict[str, list[str]], empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    diverging = ["defense=[at]", "optimizer.lr=1e10"]
+    assert main(["train", *npz["gray"], *SHORT, *diverging]) == 1
+    assert "the model's gradient is NaN or infinite: weights that diverged" in told(capsys)
+
+
 def test_the_last_good_checkpoint_is_kept(
     npz: dict[str, list[str]], empty_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

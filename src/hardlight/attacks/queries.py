@@ -6,8 +6,13 @@ import torch
 from torch import Tensor
 
 from hardlight.attacks.goal import Goal
+from hardlight.errors import RunFailed
 
 Model = Callable[[Tensor], Tensor]
+
+
+class NotFinite(RunFailed, ValueError):
+    """A gradient that is NaN or infinite."""
 
 
 class Queries:
@@ -41,7 +46,7 @@ class Queries:
         if gradient is None:
             raise ValueError("the model's logits carry no gradient to its pixels: an argmax, detach or no_grad inside?")
         if not gradient.isfinite().all():
-            raise ValueError("the model's gradient is NaN or infinite: weights that diverged, or an overflow inside?")
+            raise NotFinite("the model's gradient is NaN or infinite: weights that diverged, or an overflow inside?")
         return gradient, logits.detach()
 
     def _forward(self, x: Tensor, rows: Tensor | None) -> Tensor:
