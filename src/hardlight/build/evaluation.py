@@ -47,12 +47,18 @@ def _planned(attack: Any, where: str, eps: Sequence[float] = ()) -> Planned:
         raise UserError(f"{where}.{sentence(error)}") from error
 
 
-def metrics(cfg: DictConfig) -> list[SampleMetric]:
-    """What is measured beside the accuracies."""
+def metrics(cfg: DictConfig, attacks: Mapping[str, Sequence[Planned]]) -> list[SampleMetric]:
+    """What is measured beside the accuracies, each of images that there will be."""
+    planned = [each.attack for grid in attacks.values() for each in grid]
+    kinds = {"clean", *(["attacked"] if planned else [])}
+    kinds |= {"minimal"} if any(isinstance(attack, MinimalNorm) for attack in planned) else set()
     found = {name: made(node, f"metric.{name}") for name, node in (cfg.metric or {}).items()}
     for name, metric in found.items():
         if not isinstance(metric, SampleMetric):
             raise UserError(f"metric.{name} must make a SampleMetric, got {type(metric).__name__}")
+        if not metric.on & kinds:
+            example = "choose its attack, as in 'attack=[minimal_fgsm]'"
+            raise UserError(f"metric.{name} would have nothing to measure: {example}")
     return list(found.values())
 
 
@@ -64,7 +70,7 @@ def attack_evaluation(cfg: DictConfig, attacks: Mapping[str, Sequence[Planned]],
         run=f"{folder.parent.name}/{folder.name}",
         facts=facts(cfg),
         folder=folder,
-        metrics=metrics(cfg),
+        metrics=metrics(cfg, attacks),
         n=evaluation_n(cfg, attacks),
         gallery=cfg.evaluation.gallery,
         **more,
