@@ -11,7 +11,7 @@ from hardlight.errors import RunFailed
 Model = Callable[[Tensor], Tensor]
 
 
-class NotFinite(RunFailed, ValueError):
+class GradientError(RunFailed, ValueError):
     """A gradient that is NaN or infinite."""
 
 
@@ -46,7 +46,9 @@ class Queries:
         if gradient is None:
             raise ValueError("the model's logits carry no gradient to its pixels: an argmax, detach or no_grad inside?")
         if not gradient.isfinite().all():
-            raise NotFinite("the model's gradient is NaN or infinite: weights that diverged, or an overflow inside?")
+            raise GradientError(
+                "the model's gradient is NaN or infinite: weights that diverged, or an overflow inside?"
+            )
         return gradient, logits.detach()
 
     def _forward(self, x: Tensor, rows: Tensor | None) -> Tensor:
