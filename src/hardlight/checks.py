@@ -15,6 +15,12 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
+def suggestion(name: str, choices: Iterable[str]) -> str:
+    """The end of a sentence that asks whether the nearest choice was meant; empty if none is close."""
+    close = nearest(name, choices)
+    return f"; did you mean {close}?" if close else ""
+
+
 def number(field: str, value: Any, *, low: float = -math.inf, high: float = math.inf, strict_low: bool = False) -> None:
     """A number in [low, high], or in (low, high] if ``strict_low``; no infinite one, nor one near it."""
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
@@ -71,8 +77,7 @@ def one_of(field: str, value: Any, choices: Iterable[str]) -> None:
     """One of the names in ``choices``; the error tells the nearest."""
     choices = list(choices)
     if value not in choices:
-        close = nearest(str(value), choices)
-        hint = f"; did you mean {close}?" if close else ""
+        hint = suggestion(str(value), choices)
         raise ValueError(f"{field} must be one of {', '.join(choices)}, got {value!r}{hint}")
 
 

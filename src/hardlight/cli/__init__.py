@@ -6,6 +6,7 @@ import sys
 import traceback
 
 from hardlight.cli.as_found import as_found
+from hardlight.cli.lock import is_first_process
 from hardlight.cli.texts import program_help, verb_help, version
 from hardlight.errors import JobsFailed, RunFailed
 from hardlight.interruption import Interrupted, interruptible
@@ -67,16 +68,12 @@ def _told(error: Exception) -> int:
     sentence = mistake(error)
     if sentence:
         return _fail(sentence, BUG if isinstance(error, RunFailed | OSError) else MISTAKE)
-    if _is_first_process():
+    if is_first_process():
         traceback.print_exception(error)
     return _fail(f"a bug, in hardlight or in code given to it: {type(error).__name__}", BUG)
 
 
 def _fail(sentence: str, code: int) -> int:
-    if _is_first_process():
+    if is_first_process():
         print(f"hardlight: {' '.join(sentence.split())}", file=sys.stderr)
     return code
-
-
-def _is_first_process() -> bool:
-    return os.environ.get("LOCAL_RANK", "0") == "0"

@@ -2,7 +2,6 @@
 
 import argparse
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -10,7 +9,7 @@ from typing import NoReturn
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Quote, QuotedString
 
-from hardlight.checks import nearest
+from hardlight.checks import suggestion
 from hardlight.cli.texts import BARE_WORDS, VERBS
 from hardlight.errors import UserError
 
@@ -34,7 +33,7 @@ class Arguments:
         """``argv`` begins with the verb; UserError on an unknown verb, an unknown flag, a missing folder."""
         verb, *words = argv
         if verb not in VERBS:
-            raise UserError(f"there is no verb {verb!r}{_hint(verb, VERBS)} (verbs: {', '.join(VERBS)})")
+            raise UserError(f"there is no verb {verb!r}{suggestion(verb, VERBS)} (verbs: {', '.join(VERBS)})")
         found = _parse(words)
         if found.config_path or found.experimental_rerun:
             raise UserError("hardlight keeps its own conf folder; add yours beside it with --config-dir DIR")
@@ -71,7 +70,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
     def refuse(message: str) -> NoReturn:
         unknown = next((word for word in words if word.startswith("-") and word.split("=")[0] not in known), None)
-        raise UserError(f"there is no flag {unknown}{_hint(unknown, known)}" if unknown else message)
+        raise UserError(f"there is no flag {unknown}{suggestion(unknown, known)}" if unknown else message)
 
     parser.error = refuse  # type: ignore[method-assign]
     return parser.parse_intermixed_args(words)
@@ -92,8 +91,3 @@ def _quoted(word: str) -> str:
     """``word`` as itself, whatever Hydra's grammar or an interpolation would make of it."""
     plain = re.sub(r"(\\*)\$\{", r"\1\1\\${", word)
     return QuotedString(plain, Quote.single).with_quotes()
-
-
-def _hint(word: str, choices: Iterable[str]) -> str:
-    close = nearest(word, choices)
-    return f"; did you mean {close}?" if close else ""

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from difflib import get_close_matches
 
 from hydra import compose, initialize_config_dir
@@ -14,7 +14,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from hardlight.checks import nearest
+from hardlight.checks import nearest, suggestion
 from hardlight.cli.arguments import Arguments
 from hardlight.cli.wording import omegaconf_sentence
 from hardlight.config import conf_folder
@@ -109,7 +109,7 @@ def _check_job(overrides: list[str], arguments: Arguments) -> None:
     except (ConfigCompositionException, HydraException, OmegaConfBaseException) as error:
         raise UserError(_refused(error, overrides, arguments)) from error
     if arguments.package and OmegaConf.select(cfg, arguments.package, throw_on_missing=False) is None:
-        hint = _hint(arguments.package, settings(cfg))
+        hint = suggestion(arguments.package, settings(cfg))
         raise UserError(f"--package {arguments.package}: there is no such part of the configuration{hint}")
     if not any(flag.startswith(("--cfg", "--info", "--hydra-help")) for flag in arguments.flags):
         _check_values(cfg)
@@ -127,7 +127,7 @@ def _missing_option(error: MissingConfigException, overrides: list[str]) -> str:
     options = sorted(error.options or _options(group))
     asked = next((text for text in overrides if re.search(rf"\b{re.escape(option)}\b", text.partition("=")[2])), "")
     where = f"{asked}: " if asked else ""
-    return f"{where}there is no {group} {option!r}{_hint(option, options)} ({group}: {', '.join(options)})"
+    return f"{where}there is no {group} {option!r}{suggestion(option, options)} ({group}: {', '.join(options)})"
 
 
 def _refused(error: Exception, overrides: list[str], arguments: Arguments) -> str:
@@ -201,8 +201,3 @@ def _check_values(cfg: DictConfig) -> None:
             missing = re.search(r"(?:Interpolation key '|trying to access )(\w+)", str(error))
             if not (missing and missing.group(1) in cfg and cfg[missing.group(1)] is None):
                 raise UserError(omegaconf_sentence(error)) from error
-
-
-def _hint(word: str, choices: Iterable[str]) -> str:
-    close = nearest(word, choices)
-    return f"; did you mean {close}?" if close else ""

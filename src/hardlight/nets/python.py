@@ -8,7 +8,6 @@ from typing import Any
 from torch import nn
 
 from hardlight import checks
-from hardlight.checks import nearest
 from hardlight.nets.weights import load_weights
 
 
@@ -58,8 +57,7 @@ def _find(path: str) -> Callable[..., Any]:
         raise ValueError(f"path must be 'package.module:make', got {path!r}")
     module = _import(name, path)
     if not hasattr(module, attribute):
-        close = nearest(attribute, [public for public in dir(module) if not public.startswith("_")])
-        hint = f"; did you mean {close}?" if close else ""
+        hint = checks.suggestion(attribute, [public for public in dir(module) if not public.startswith("_")])
         raise ValueError(f"path {path!r} names no attribute of module {name}: it has no {attribute}{hint}")
     make = getattr(module, attribute)
     if not callable(make):

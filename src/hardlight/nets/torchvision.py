@@ -60,8 +60,7 @@ def torchvision_net(
 def _made(name: str, num_classes: int) -> nn.Module:
     known = models.list_models(module=models)
     if name not in known:
-        close = checks.nearest(name, known)
-        hint = f"; did you mean {close}?" if close else ""
+        hint = checks.suggestion(name, known)
         raise ValueError(f"name must be one of torchvision's classification models, got {name!r}{hint}")
     # These two have further outputs for training, and announce that their initial weights will change.
     alone = {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
