@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -35,26 +34,11 @@ def state(
     ``nets`` are the attacked ones and those that images were crafted on, each under the file it was read from.
     Call it on rank 0, after the test.
     """
-    facts = statement_facts(cfg, began, data, nets, records, samples, device, processes)
-    return write_statement(facts, cfg.paths.output) if facts["attacks"] else None
-
-
-def statement_facts(
-    cfg: DictConfig,
-    began: Provenance,
-    data: DataModule,
-    nets: Mapping[str, DefendedNet],
-    records: pd.DataFrame,
-    samples: pd.DataFrame,
-    device: torch.device,
-    processes: int = 1,
-) -> dict[str, Any]:
-    """What the page says, in plain values."""
     loader = data.test_dataloader()
     x = next(iter(BatchLoader(loader.data, ASKED, shuffle=False))).x
     asked = {name: net_facts(net, x) for name, net in nets.items()}
     classes = {str(name): str(node["_target_"]) for name, node in (cfg.attack or {}).items()}
-    return {
+    facts = {
         "title": f"{subject(records)} · {', '.join(run_labels(records).values())}",
         "threat": threat_facts(records),
         "attacks": attack_facts(records, samples, classes),
@@ -74,3 +58,4 @@ def statement_facts(
         },
         "limits": limits(records, samples, randomised=any(net["randomised"] for net in asked.values())),
     }
+    return write_statement(facts, cfg.paths.output) if facts["attacks"] else None
