@@ -30,6 +30,7 @@ def test_what_the_rows_tell_of_attacks_and_threat():
         "targeted": False,
         "label": ["true"],
         "source": ["self"],
+        "attacked": ["a"],
     }
     fgsm, ddn = attack_facts(records, samples, {"fgsm": "package.FGSM", "ddn": "package.DDN"})
     assert ddn == {
