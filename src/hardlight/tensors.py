@@ -6,6 +6,14 @@ from torch import Tensor
 NORMS = ("linf", "l2", "l1", "l0")
 
 
+def pixels(images: Tensor) -> Tensor:
+    """Images as nets get them: of bytes, float32 in [0, 1], and 255 is 1; floats as they are."""
+    if images.dtype != torch.uint8:
+        return images
+    # By a tensor: CUDA divides by a Python number through its reciprocal, which is off by a bit now and then.
+    return images.float().div_(torch.full((), 255.0, device=images.device))
+
+
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
     """One value a sample (N,), shaped to broadcast against ``like`` (N, ...)."""
     return values.reshape(-1, *[1] * (like.dim() - 1))

@@ -9,6 +9,7 @@ from torch import Tensor
 from hardlight import checks
 from hardlight.data.image_set import ImageSet
 from hardlight.data.seeds import mix
+from hardlight.tensors import pixels
 
 
 class Batch(NamedTuple):
@@ -45,8 +46,6 @@ class BatchLoader:
         self.position = (0, -1)
         """The epoch and the number of the batch handed out last."""
         self._start = 0
-        # As a tensor: CUDA divides by a Python number through its reciprocal, which is off by a bit now and then.
-        self._white = torch.tensor(255.0, device=data.labels.device)
 
     @property
     def sampler(self) -> "BatchLoader":
@@ -84,9 +83,10 @@ class BatchLoader:
         # Nothing happens before the first batch is asked for: Lightning calls iter() several times.
         epoch, start, self._start = self.position[0], self._start, 0
         rows = self._rows(epoch)
-        for number, pixels in enumerate(self.data.pixels(rows[start:]), start):
+        for number, images in enumerate(self.data.pixels(rows[start:]), start):
             self.position = (epoch, number)
-            yield self._batch(rows[number], pixels)
+            y, index = (part.index_select(0, rows[number]) for part in (self.data.labels, self.data.index))
+            yield Batch(pixels(images), y, index)
 
     def _rows(self, epoch: int) -> tuple[Tensor, ...]:
         """The positions of each of this rank's batches."""
@@ -98,8 +98,3 @@ class BatchLoader:
             return torch.split(share.to(self.data.labels.device), self.batch_size)
         batches = torch.split(torch.arange(n, device=self.data.labels.device), self.batch_size)
         return batches[self.rank :: self.world_size]
-
-    def _batch(self, rows: Tensor, pixels: Tensor) -> Batch:
-        y, index = (tensor.index_select(0, rows) for tensor in (self.data.labels, self.data.index))
-        x = pixels.float().div_(self._white) if pixels.dtype == torch.uint8 else pixels
-        return Batch(x, y, index)

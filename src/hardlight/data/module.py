@@ -14,6 +14,7 @@ from hardlight.data.loader import Batch, BatchLoader
 from hardlight.data.seeds import mix
 from hardlight.data.split import check_fraction, split
 from hardlight.defenses import Defense, DefenseStack
+from hardlight.tensors import pixels
 
 _UNDEFENDED = DefenseStack()
 _AS_IT_IS = CropAndFlip()
@@ -148,7 +149,7 @@ def _pixels(images: ImageSet) -> torch.Tensor:
             f"{images.origin} is read from its files batch by batch, and is needed as a whole by a defense or metric: "
             "raise source.memory, or leave that out"
         )
-    return images.images.float() / 255 if images.images.dtype == torch.uint8 else images.images
+    return pixels(images.images)
 
 
 def _placed(images: ImageSet, device: torch.device) -> ImageSet:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hardlight.data import ImageSet
+from hardlight.tensors import pixels
 
 AT_ONCE = 256  # images turned into float32 at a time
 
@@ -18,8 +19,7 @@ def data_sha256(images: ImageSet) -> str:
     digest = hashlib.sha256()
     rows = torch.arange(len(images), device=images.labels.device)
     for part in images.pixels(torch.split(rows, AT_ONCE)):
-        pixels = part.cpu()
-        digest.update(_raw(pixels / torch.tensor(255.0) if pixels.dtype == torch.uint8 else pixels.float()))
+        digest.update(_raw(pixels(part).float()))
     digest.update(_raw(images.labels.long()))
     return digest.hexdigest()
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from hardlight.attacks import attackable
 from hardlight.metrics.sample_metric import Attacked, SampleMetric
 from hardlight.statistics import Estimate, bootstrap
-from hardlight.tensors import norms
+from hardlight.tensors import norms, pixels
 
 CHUNK = 1024  # images of either side at a time: their products stay in the processor's cache
 
@@ -38,7 +38,7 @@ def _nearest(x: Tensor, train: Tensor) -> Tensor:
     length = norms(x, "l2").float()
     factors = (-2 * x.float()).T.contiguous()
     for chunk in torch.split(train, CHUNK):
-        t = _pixels(chunk.to(x.device))
+        t = pixels(chunk.to(x.device)).flatten(1).float()
         lengths = norms(t, "l2")
         longest = torch.maximum(longest, lengths.amax())
         if not longest.isfinite():
@@ -53,12 +53,6 @@ def _nearest(x: Tensor, train: Tensor) -> Tensor:
         for row, sample in zip(torch.split(rows, CHUNK), torch.split(samples[at], CHUNK), strict=True):
             found.scatter_reduce_(0, sample, norms(x[sample] - t[row].double(), "l2"), "amin")
     return found
-
-
-def _pixels(images: Tensor) -> Tensor:
-    """(M, D) float32; a division, not a product with 1/255, gives the very pixels that the model is given."""
-    flat = images.flatten(1)
-    return flat.float() / torch.tensor(255.0, device=flat.device) if flat.dtype == torch.uint8 else flat.float()
 
 
 def detection_rates(adversarial: Tensor, clean: Tensor) -> Tensor:
