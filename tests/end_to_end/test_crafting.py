@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hardlight import UserError, load
 from hardlight.attacks import FGSM
+from hardlight.build import crafting
 from hardlight.build.data import datamodule, describe_data
 from hardlight.build.model import defense_stack
 from hardlight.cli import main
@@ -197,3 +198,15 @@ def test_two_processes_train_on_one_extended_set(source: Path, npz: dict[str, li
     (file,) = empty_folder.rglob("at_static.safetensors")
     # 4·36 images in two shares of 72, each four batches of 18
     assert torch.load(file.parent / "last.ckpt", weights_only=True)["global_step"] == 4
+
+
+@pytest.mark.parametrize(
+    ("rank", "devices", "its_own"), [(None, 1, 0), (None, [3], 3), ("1", "auto", 1), ("1", [2, 5], 5)]
+)
+def test_each_process_crafts_on_its_own_gpu(
+    rank: str | None, devices: object, its_own: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    cfg = OmegaConf.create({"trainer": {"accelerator": "gpu", "devices": devices}})
+    assert crafting._device(cfg) == torch.device("cuda", its_own)

@@ -1,6 +1,7 @@
 """The static defenses of a run: their source loaded, the crafting watched, its copies kept in the run's folder."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -109,8 +110,9 @@ def _kept(file: Path) -> dict[str, str]:
 
 
 def _device(cfg: DictConfig) -> torch.device:
-    """Where the run trains, the first of several."""
+    """Where this process of the run trains."""
     accelerator, devices = cfg.trainer.accelerator, cfg.trainer.devices
     if accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available()):
-        return torch.device("cuda", devices[0] if isinstance(devices, ListConfig) else 0)
+        rank = int(os.environ.get("LOCAL_RANK", "0"))
+        return torch.device("cuda", devices[rank] if isinstance(devices, ListConfig) else rank)
     return torch.device("cpu")
