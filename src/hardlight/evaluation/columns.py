@@ -51,6 +51,11 @@ ANY = math.inf
 """The eps of what a minimal-norm attack found, at whatever distance."""
 
 
+def eps_word(eps: float) -> str:
+    """An eps as tables and sentences have it: four digits, or "any"."""
+    return "any" if eps == ANY else f"{eps:.4g}"
+
+
 def standing(samples: pd.DataFrame) -> pd.Series:
     """Which rows are right on the clean and on the attacked image."""
     return (samples["clean_prediction"] == samples["label"]) & (samples["adversarial_prediction"] == samples["label"])

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from hardlight.evaluation.columns import standing
+from hardlight.evaluation.columns import eps_word, standing
 from hardlight.statistics import mcnemar, paired_difference
 
 KEY = ["attack", "norm", "eps", "source"]
@@ -152,7 +152,7 @@ def _ordered(keys: Iterable[Key]) -> list[Key]:
 
 
 def _named(key: Key) -> str:
-    return f"{key[0]}@{key[2]:.4g}"
+    return f"{key[0]}@{eps_word(key[2])}"
 
 
 def _listed(keys: Iterable[Key]) -> str:
@@ -160,7 +160,7 @@ def _listed(keys: Iterable[Key]) -> str:
     grids: dict[tuple[str, str, str], list[str]] = {}
     for attack, norm, eps, source in keys:
         if attack not in ("none", "worst"):
-            grids.setdefault((attack, norm, source), []).append(f"{eps:.4g}")
+            grids.setdefault((attack, norm, source), []).append(eps_word(eps))
     words = [
         f"{attack}@{', '.join(grid)} {norm}" + ("" if source == "self" else f" from {source}")
         for (attack, norm, source), grid in grids.items()

@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pandas as pd
 
-from hardlight.evaluation.columns import shared
+from hardlight.evaluation.columns import eps_word, shared
 from hardlight.evaluation.run_labels import run_labels
 from hardlight.statistics import mcnemar
 
@@ -45,8 +45,8 @@ def _pairs(samples: pd.DataFrame, eps: float) -> Iterator[tuple[str, str, float,
             continue
         meaning = _meaning(str(a), str(b), int(kinds[a]), int(kinds[b]))
         if meaning:
-            sentence = f"{a}@{eps:.4g} leaves {100 * stands[a].mean():.1f} % standing, "
-            sentence += f"{b}@{eps:.4g} {100 * stands[b].mean():.1f} %: {meaning}"
+            sentence = f"{a}@{eps_word(eps)} leaves {100 * stands[a].mean():.1f} % standing, "
+            sentence += f"{b}@{eps_word(eps)} {100 * stands[b].mean():.1f} %: {meaning}"
             yield str(a), str(b), float(gap), sentence
 
 

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hardlight.evaluation.columns import eps_word
 from hardlight.reporting.tables import wrapped
 
 LABEL = 16  # of the first column
@@ -55,7 +56,7 @@ def sections(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 def row_name(row: Mapping[Hashable, Any]) -> str:
     """ "fgsm@0.1", and the label where it is not the true one."""
     label = "" if row["label"] == "true" else f" {row['label']}"
-    return "clean" if row["attack"] == "none" else f"{row['attack']}@{row['eps']:.4g}{label}"
+    return "clean" if row["attack"] == "none" else f"{row['attack']}@{eps_word(row['eps'])}{label}"
 
 
 def signed(share: float) -> str:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
+from hardlight.evaluation.columns import eps_word
 from hardlight.evaluation.run_folder import write_whole
 from hardlight.evaluation.run_labels import run_labels
 from hardlight.reporting.accuracies import accuracies, counts, sources, subject
@@ -101,7 +102,7 @@ def gallery(
         _show(axes[1], attacked[row], None, columns[1][row])
         _show_difference(axes[2], difference[row], scale)
     factor = f"difference\n× {1 / scale:.3g} (full scale ±{scale:.3g})"
-    for axes, title in zip(grid[0], ["clean", f"{attack}@{eps:.4g}", factor], strict=True):
+    for axes, title in zip(grid[0], ["clean", f"{attack}@{eps_word(eps)}", factor], strict=True):
         axes.set_title(title, fontsize=9)
     return save(figure, path)
 

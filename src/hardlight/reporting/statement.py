@@ -1,12 +1,12 @@
 """``statement.md``: a page on what a run's numbers rest on, for a person to read."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from hardlight.evaluation.columns import eps_word
 from hardlight.evaluation.run_folder import write_whole
 
 
@@ -93,7 +93,7 @@ def _run(run: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _eps(grid: Sequence[float]) -> str:
-    return ", ".join("any" if math.isinf(eps) else f"{eps:.4g}" for eps in grid)
+    return ", ".join(map(eps_word, grid))
 
 
 def _value(value: Any) -> str:

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hardlight.evaluation.columns import ANY
+from hardlight.evaluation.columns import ANY, eps_word
 from hardlight.reporting.accuracies import counts
 from hardlight.reporting.tables import WIDTH, wrapped
 
@@ -28,7 +28,7 @@ class Block(NamedTuple):
     @property
     def title(self) -> str:
         """ "fgsm linf 0.1"; any eps: what a minimal-norm attack found, however far."""
-        return f"{self.attack} {self.norm} {'any eps' if self.eps == ANY else format(self.eps, '.4g')}"
+        return f"{self.attack} {self.norm} {eps_word(self.eps)}" + (" eps" if self.eps == ANY else "")
 
 
 def clean_accuracy(records: pd.DataFrame) -> "pd.Series[float]":
