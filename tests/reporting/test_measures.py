@@ -47,6 +47,14 @@ def test_what_is_infinite_or_not_defined_says_so_and_it_fits_80_columns():
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_small_and_large_values_stay_on_their_line_with_their_intervals():
+    small = measured("loss_sensitivity", 0.000561, attack="none", eps=0.0, ci_low=0.000456, ci_high=0.00789)
+    large = measured("margin_distance", -1234.5, attack="none", eps=0.0, ci_low=-1300.0, ci_high=1200.0)
+    lines = [line.split() for line in shown([small, large]).splitlines()]
+    assert ["clean", "loss_sensitivity", "5.6e-4", "4.6e-4–7.9e-3", "1,000"] in lines
+    assert ["clean", "margin_distance", "-1.23e3", "-1.3e3–1.2e3", "1,000"] in lines
+
+
 def test_rho_is_never_shown_without_what_it_is():
     assert "upper bound" in shown([measured("rho[minimal_fgsm]", 0.3)])
     assert "upper bound" not in shown([measured("loss_sensitivity", 0.3, attack="none", eps=0.0)])

@@ -47,7 +47,9 @@ def _attack(row: pd.Series) -> str:
 
 
 def _short(value: float) -> str:
-    """Three digits that count; ∞ for what lies beyond every number, – for what is not defined."""
+    """Three digits that count, two of what is small; ∞ for what lies beyond every number, – for what is not defined."""
     if math.isnan(value):
         return "–"
-    return "∞" if math.isinf(value) else f"{value:.3g}"
+    if 0 < abs(value) < 0.01:
+        return f"{value:.1e}".replace("e-0", "e-")  # 0.000561 would not fit beside its interval
+    return "∞" if math.isinf(value) else f"{value:.3g}".replace("e+0", "e")

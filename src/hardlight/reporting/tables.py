@@ -158,10 +158,12 @@ def _title(rows: pd.DataFrame) -> str:
 
 
 def _footnote(rows: pd.DataFrame) -> str:
-    n = {str(name): group["n"] for name, group in rows.groupby("attack", sort=False)}
+    there = {column.attack for column in _columns(rows)}
+    n = {str(name): group["n"] for name, group in rows.groupby("attack", sort=False) if name in there}
     several = sorted(n, key=lambda name: (name != "none", name == "worst"))
     counted = ", ".join(f"{'clean' if name == 'none' else name} {counts(n[name])}" for name in several)
-    note = "% right on the clean and on the attacked image, 95 % Wilson interval below; "
+    attacked = " and on the attacked" if there != {"none"} else ""
+    note = f"% right on the clean{attacked} image, 95 % Wilson interval below; "
     note += "worst: right under every attack of the eps, per sample. " if "worst" in n else ""
     differ = rows[~rows["attack"].isin(["none", "worst"])].groupby("attack", sort=False)["label"].nunique()
     mixed = "".join(f" {name} moves away from another label in some runs." for name in differ.index[differ > 1])
