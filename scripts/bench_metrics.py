@@ -15,9 +15,6 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch reads it
 
 import argparse
 import importlib.util
-import platform
-import shlex
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,11 +24,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from bench_training import Clock, Comparison, Way, hardware, show, take_turns
+from bench_training import Clock, Comparison, Way, conclude, show, take_turns
 from rich.console import Console
 from torch import Tensor
 
-from hardlight import __version__
 from hardlight.data import ShippedSample, StandardSource
 from hardlight.metrics import training_set_distance
 
@@ -138,20 +134,7 @@ def main() -> None:
     for name, run in runs.items():
         error = float((run.found / exact - 1).abs().max())
         console.print(f"{name}: {run.peak_mib:.0f} MiB at most, relative error at most {error:.1g}", highlight=False)
-    cpu, wall = clock.read()
-    facts = {
-        "command": shlex.join(["python", *sys.argv]),
-        "versions": f"hardlight {__version__}, Python {platform.python_version()}, torch {torch.__version__}",
-        "hardware": hardware(),
-        "date": started,
-        "duration": f"{cpu:.0f} s of CPU, {wall:.0f} s of wall time",
-    }
-    for key, fact in facts.items():
-        console.print(f"{key}: {fact}", highlight=False)
-    if arguments.out is not None:
-        with arguments.out.open("w") as file:
-            file.writelines(f"# {key}: {fact}\n" for key, fact in facts.items())
-            rows.to_csv(file, index=False, float_format="%.5g")
+    conclude(rows, started, clock, arguments.out, console)
 
 
 if __name__ == "__main__":

@@ -263,6 +263,25 @@ def hardware() -> str:
     return f"{names[0]}, {len(names)} cores, of which one is used"
 
 
+def conclude(rows: pd.DataFrame, started: str, clock: Clock, out: Path | None, console: Console) -> None:
+    """How the rows came about: said, and with them in the file ``out``."""
+    cpu, wall = clock.read()
+    facts = {
+        "command": shlex.join(["python", *sys.argv]),
+        "versions": f"hardlight {__version__}, Python {platform.python_version()}, torch {torch.__version__}, "
+        f"pytorch-lightning {pl.__version__}",
+        "hardware": hardware(),
+        "date": started,
+        "duration": f"{cpu:.0f} s of CPU, {wall:.0f} s of wall time",
+    }
+    for key, fact in facts.items():
+        console.print(f"{key}: {fact}", highlight=False)
+    if out is not None:
+        with out.open("w") as file:
+            file.writelines(f"# {key}: {fact}\n" for key, fact in facts.items())
+            rows.to_csv(file, index=False, float_format="%.5g")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few, short rounds: that it runs, not what it measures")
@@ -282,22 +301,7 @@ def main() -> None:
         comparisons += group
     rows = pd.DataFrame([each.row() for each in comparisons])
     show(rows, console)
-
-    cpu, wall = clock.read()
-    facts = {
-        "command": shlex.join(["python", *sys.argv]),
-        "versions": f"hardlight {__version__}, Python {platform.python_version()}, torch {torch.__version__}, "
-        f"pytorch-lightning {pl.__version__}",
-        "hardware": hardware(),
-        "date": started,
-        "duration": f"{cpu:.0f} s of CPU, {wall:.0f} s of wall time",
-    }
-    for key, fact in facts.items():
-        console.print(f"{key}: {fact}", highlight=False)
-    if arguments.out is not None:
-        with arguments.out.open("w") as file:
-            file.writelines(f"# {key}: {fact}\n" for key, fact in facts.items())
-            rows.to_csv(file, index=False, float_format="%.5g")
+    conclude(rows, started, clock, arguments.out, console)
 
 
 if __name__ == "__main__":
