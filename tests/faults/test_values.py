@@ -46,14 +46,15 @@ def in_conf() -> dict[str, dict[str, Any]]:
     """Every constructor of ours that conf/ names, with settings that it takes."""
     config.register()
     found: dict[str, dict[str, Any]] = {}
-    groups = [file for file in sorted(CONF.glob("*/*.yaml")) if file.parent.name not in NOT_BUILT]
+    groups = sorted({file.parent for file in CONF.glob("*/*.yaml") if file.parent.name not in NOT_BUILT})
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        for group, option in ((file.parent.name, file.stem) for file in groups):
-            choice = f"{group}=[{option}]" if group in LISTS else f"{group}={option}"
-            path = ["model.path=torch.nn:Identity"] if choice == "model=python" else []
-            cfg = compose("train", [choice, "paths.output=out", *path])
-            for node in nodes(OmegaConf.to_container(cfg[group], resolve=True) if cfg[group] else {}):
-                found.setdefault(node["_target_"], node)
+        for group in groups:
+            options = [file.stem for file in sorted(group.glob("*.yaml"))]
+            for option in [f"[{','.join(options)}]"] if group.name in LISTS else options:
+                path = ["model.path=torch.nn:Identity"] if option == "python" else []
+                chosen = compose("train", [f"{group.name}={option}", "paths.output=out", *path])[group.name]
+                for node in nodes(OmegaConf.to_container(chosen, resolve=True) if chosen else {}):
+                    found.setdefault(node["_target_"], node)
     return found
 
 
