@@ -42,6 +42,13 @@ def test_a_sweep_is_read_whole(tmp_path):
         read_records(tmp_path / "sweep", tmp_path / "empty")
 
 
+def test_the_jobs_of_a_sweep_stay_in_their_order(tmp_path):
+    jobs = ["0_defense-none", "2_defense-gda", "10_defense-at"]
+    for job in reversed(jobs):
+        write_records(rows(run=job)[1], tmp_path / job)
+    assert list(read_records(tmp_path)["run"].unique()) == jobs
+
+
 def test_a_crash_leaves_the_old_file(tmp_path, monkeypatch):
     path = write_records(rows()[1], tmp_path)
     before = path.read_bytes()

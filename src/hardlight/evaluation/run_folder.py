@@ -1,7 +1,8 @@
 """A run's rows on disk: ``records.csv`` and ``samples.parquet``, each written whole or not at all."""
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -46,7 +47,7 @@ def write_samples(samples: pd.DataFrame, folder: str | Path) -> Path:
 
 
 def read_records(*folders: str | Path) -> pd.DataFrame:
-    """The records of every run in or below ``folders``, in the order given, then by path.
+    """The records of every run in or below ``folders``, in the order given, then ``in_order``.
 
     Raises ``ValueError`` for a folder without any.
     """
@@ -56,6 +57,15 @@ def read_records(*folders: str | Path) -> pd.DataFrame:
 def read_samples(*folders: str | Path) -> pd.DataFrame:
     """The samples of every run in or below ``folders``, as ``read_records``."""
     return _below(folders, "samples.parquet", pd.read_parquet)
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """By path, what numbers it holds counted as numbers: the jobs of a sweep as they ran, 10 after 9."""
+    return sorted(paths, key=_parts)
+
+
+def _parts(path: Path) -> list[str | int]:
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(path))]
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -73,7 +83,7 @@ NAN = {column: [""] for column in NUMBERS}
 def _below(folders: tuple[str | Path, ...], name: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
     frames = []
     for folder in folders:
-        paths = sorted(Path(folder).rglob(name))
+        paths = in_order(Path(folder).rglob(name))
         if not paths:
             raise ValueError(f"no {name} in or below {folder}: give the folder of a run or of a sweep")
         frames += [read(path) for path in paths]

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from hardlight.callbacks import Example
 from hardlight.evaluation.disagreement import disagreement
-from hardlight.evaluation.run_folder import read_records, read_samples, write_csv
+from hardlight.evaluation.run_folder import in_order, read_records, read_samples, write_csv
 from hardlight.reporting import accuracy_curves, comparison_table, gallery, measures, measures_table, wide
 from hardlight.verbs.shown import shown as shown
 
@@ -32,7 +32,7 @@ def show(folder: Path, next_command: str, examples: Sequence[Example] = ()) -> N
     console.print()
     beside = [file for kind in ("*.csv", "*.parquet", "*.md") for file in folder.glob(kind)]
     written = [*folder.rglob("*.png"), *beside, *folder.rglob("best.ckpt")]
-    for path in sorted(written):
+    for path in in_order(written):
         console.print(f"  {shown(path)}", soft_wrap=True)
     console.print(f"\nnext: {next_command}", soft_wrap=True)
 

@@ -9,7 +9,7 @@ from hardlight.build.checkpoint import restore
 from hardlight.build.data import datamodule, describe_data, read_data
 from hardlight.defenses import DefenseStack
 from hardlight.errors import UserError
-from hardlight.evaluation.run_folder import read_records
+from hardlight.evaluation.run_folder import in_order, read_records
 from hardlight.evaluation.run_labels import run_labels
 from hardlight.reporting.regions import Panel, decision_regions
 
@@ -20,7 +20,7 @@ def draw_regions(folder: Path) -> None:
     """``figures/regions.png``, a panel for each finished run in or below ``folder`` that knows points of the plane."""
     names = run_labels(read_records(folder))
     panels = {}
-    runs = [(OmegaConf.load(best.parent / "config.yaml"), best) for best in sorted(folder.rglob("best.ckpt"))]
+    runs = [(OmegaConf.load(best.parent / "config.yaml"), best) for best in in_order(folder.rglob("best.ckpt"))]
     for cfg, best in sorted(runs, key=lambda run: str(run[0].data.name)):
         run = f"{best.parent.parent.name}/{best.parent.name}"
         if isinstance(cfg, DictConfig) and cfg.data.shape == PLANE and run in names:

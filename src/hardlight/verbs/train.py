@@ -17,6 +17,7 @@ from hardlight.build.resumption import resumption
 from hardlight.build.settings import check_settings
 from hardlight.build.statement import state
 from hardlight.callbacks import tracked
+from hardlight.evaluation.run_folder import in_order
 from hardlight.verbs import outcome, plan
 from hardlight.verbs.regions import draw_regions
 
@@ -72,4 +73,4 @@ def run(cfg: DictConfig) -> pd.DataFrame:
 def summarise(folder: Path) -> None:
     """The comparison of a sweep's runs: a table, ``sweep.csv``, and the curves or decision regions of all."""
     draw_regions(folder)
-    outcome.show(folder, outcome.harder(max(folder.rglob("best.ckpt"))))
+    outcome.show(folder, outcome.harder(in_order(folder.rglob("best.ckpt"))[-1]))
