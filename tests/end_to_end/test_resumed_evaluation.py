@@ -69,21 +69,28 @@ def test_rows_of_other_weights_or_attacks_are_not_taken_up(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
+CODE = ["model._target_=os.abort", "model.path=os:abort", "++model.path=os:abort", "model={path:os:abort}"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["resume={empty}"], "there is no evaluation to go on with"),
         (["resume={empty}", "seed=1"], "seed=1: an evaluation goes on with its own settings"),
         (["-m", "resume={empty}"], "an evaluation goes on alone"),
-        (["resume={coded}"], "runs code of yours; if you trust it, add 'trust=[ITS_PACKAGE]'"),
+        *(
+            ([f"resume={{{at}}}"], "runs code of yours; if you trust it, add 'trust=[ITS_PACKAGE]'")
+            for at in range(len(CODE))
+        ),
     ],
 )
 def test_what_cannot_be_gone_on_with(words, sentence, tmp_path: Path, capsys, empty_folder: Path) -> None:
     (tmp_path / "empty").mkdir()
-    (tmp_path / "coded" / ".hydra").mkdir(parents=True)
-    (tmp_path / "coded" / ".hydra" / "overrides.yaml").write_text("- trust=[os]\n- model._target_=os.abort\n")
-    folders = {"empty": tmp_path / "empty", "coded": tmp_path / "coded"}
-    assert main(["evaluate", *(word.format(**folders) for word in words)]) == 2
+    for at, code in enumerate(CODE):
+        (tmp_path / f"{at}" / ".hydra").mkdir(parents=True)
+        (tmp_path / f"{at}" / ".hydra" / "overrides.yaml").write_text(f"- trust=[os]\n- '{code}'\n")
+    folders = [tmp_path / f"{at}" for at in range(len(CODE))]
+    assert main(["evaluate", *(word.format(*folders, empty=tmp_path / "empty") for word in words)]) == 2
     assert sentence in capsys.readouterr().err
     assert not list((tmp_path / "empty").iterdir())
     assert not list(empty_folder.iterdir())

@@ -1,5 +1,6 @@
 """Going on with what was interrupted: in which folder, known before Hydra makes one, and with which words."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def _began_with(folder: Path, trust: list[Any]) -> list[str]:
         raise UserError(f"resume={folder}: that is finished, its records are there")
     words = [word for word in map(str, OmegaConf.load(file)) if not word.startswith("trust=")]
     for word in words:
-        names_code = "_target_" in word or word.startswith("model.path=")
+        names_code = "_target_" in word or re.match(r"\+*model(\.path=|=\{)", word)
         if names_code and not any(str(each) in word for each in trust):
             raise UserError(f"resume={folder}: {word} runs code of yours; if you trust it, add 'trust=[ITS_PACKAGE]'")
     return words
