@@ -49,6 +49,7 @@ def test_verb_help_names_its_groups_options_and_settings(verb: str, capsys: pyte
     assert SETTING[verb] in out
     assert ("Groups" in out) == bool(GROUPS[verb])
     assert "_schema" not in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_verb_help_names_the_users_own_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,7 +81,7 @@ def _named(verb: str, words: list[str]) -> list[str]:
     bare = [word for word in words if Path(word).exists() or not ("=" in word or word.startswith("~"))]
     if verb not in BARE_WORDS or not bare:
         return words
-    key = BARE_WORDS[verb][0]
+    key = BARE_WORDS[verb]
     if twice := next((word for word in words if word.lstrip("+").startswith(f"{key}=")), None):
         raise UserError(f"{twice} and {bare[0]} both say what {key} is: give it once")
     return [f"{key}=[{','.join(map(_quoted, bare))}]", *(word for word in words if word not in bare)]
