@@ -10,7 +10,6 @@ from finished_run import Run
 from omegaconf import DictConfig, OmegaConf
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from test_ddp import in_processes
 from torch import Tensor
 
 from hardlight import UserError, load
@@ -187,17 +186,6 @@ def test_an_unfit_source_is_told_before_anything_is_read_or_written(
         assert main(["train", *gray, "defense=[at_static]", *words]) == 2
         assert "defense.at_static" in capsys.readouterr().err
     assert not any(empty_folder.iterdir())
-
-
-def test_two_processes_train_on_one_extended_set(source: Path, npz: dict[str, list[str]], empty_folder: Path) -> None:
-    words = ["trainer=ddp_cpu", "defense=[gda_static,at_static]", "defense.gda_static.copies=1"]
-    out = in_processes(
-        empty_folder, "train", *npz["gray"], *QUICK, *words, f"defense.at_static.source={source}", "name=two"
-    )
-    assert out.count("at_static: 72 copies crafted on") == 1
-    (file,) = empty_folder.rglob("at_static.safetensors")
-    # 4·36 images in two shares of 72, each four batches of 18
-    assert torch.load(file.parent / "last.ckpt", weights_only=True)["global_step"] == 4
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,17 @@ def test_two_processes_count_what_one_counts_also_inside_a_sweep(
     assert len(one.samples) == 13 * (1 + 3 * 3)
 
 
-def test_two_processes_train_one_net(npz: dict[str, list[str]], empty_folder: Path) -> None:
-    words = ["trainer=ddp_cpu", "trainer.max_epochs=2", "data.batch_size=9", "defense=[at]", "attack=[fgsm]"]
-    in_processes(empty_folder, "train", *npz["gray"], *words, "name=two")
+def test_two_processes_train_one_net_on_one_extended_set(
+    trained: Run, npz: dict[str, list[str]], empty_folder: Path
+) -> None:
+    words = ["trainer=ddp_cpu", "trainer.max_epochs=2", "data.batch_size=18", "attack=[fgsm]", "name=two"]
+    words += ["defense=[gda_static,at_static,at]", "defense.gda_static.copies=1"]
+    source = f"defense.at_static.source={trained.folder / 'best.ckpt'}"
+    out = in_processes(empty_folder, "train", *npz["gray"], *words, source)
+    assert out.count("at_static: 72 copies crafted on") == 1
     (file,) = empty_folder.rglob("records.csv")
     samples = Run(file.parent).samples
     assert sorted(samples.loc[samples["attack"] == "none", "index"]) == list(range(13))
-    # 36 images in two shares of 18, each two batches of 9, twice
-    assert torch.load(file.parent / "last.ckpt", weights_only=True)["global_step"] == 4
+    # 4·36 images in two shares of 72, each four batches of 18, twice
+    assert torch.load(file.parent / "last.ckpt", weights_only=True)["global_step"] == 8
     assert load(file.parent / "best.ckpt")(torch.zeros(1, 1, 28, 28)).shape == (1, 4)
