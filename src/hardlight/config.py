@@ -35,7 +35,6 @@ class Verb:
     logger: Any = field(default_factory=dict)
     paths: Any = None
     debug: Any = None
-    experiment: Any = None
     evaluation: Evaluation = field(default_factory=Evaluation)
     seed: int = 0
     chunk: Any = "auto"
@@ -50,6 +49,7 @@ class Train(Verb):
     optimizer: Any = None
     scheduler: Any = None
     callbacks: Any = field(default_factory=dict)
+    experiment: Any = None
     ckpt: str | None = None
     trust: list[str] = field(default_factory=list)
 
@@ -80,8 +80,6 @@ class Transfer:
     attack: Any = field(default_factory=dict)
     logger: Any = field(default_factory=dict)
     paths: Any = None
-    debug: Any = None
-    experiment: Any = None
     evaluation: Images = field(default_factory=Images)
     trust: list[str] = field(default_factory=list)
     crafted: str = ""
