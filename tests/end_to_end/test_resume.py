@@ -215,6 +215,7 @@ def test_a_finished_run_is_only_attacked_again(run: Path, finished: Path, capsys
         (["ckpt={run}/last.ckpt", "seed=1"], "seed=1: a run goes on with its own settings"),
         (["ckpt={run}/last.ckpt", "trainer=gpu"], "trainer=gpu: a run goes on with its own settings"),
         (["ckpt={run}/last.ckpt", "paths.output=x"], "paths.output=x: a run goes on with its own settings"),
+        (["ckpt={run}/last.ckpt", "hydra.run.dir=x"], "hydra.run.dir=x: a run goes on in its own folder"),
         (["-m", "ckpt={run}/last.ckpt"], "a run goes on alone"),
         (["ckpt={run}/best.ckpt"], "take ckpt={run}/last.ckpt"),
         (["ckpt={run}/lats.ckpt"], "did you mean {run}/last.ckpt"),

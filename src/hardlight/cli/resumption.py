@@ -32,6 +32,8 @@ def taken_up(arguments: Arguments) -> tuple[Arguments, Path | None]:
     folder = _run(Path(named)) if arguments.verb == "train" else Path(named).absolute()
     if is_first_process():  # whose words the others get
         for word in words:
+            if word.lstrip("+~").startswith("hydra.run.dir="):
+                raise UserError(f"{word}: {what} goes on in its own folder; leave that out")
             if not word.lstrip("+~").startswith(MAY_CHANGE):
                 raise UserError(
                     f"{word}: {what} goes on with its own settings, so that it stays one experiment; "
