@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from hardlight.attacks import FGSM
+from hardlight.attacks import FGSM, MinimalFGSM
 from hardlight.defenses import (
     AdversarialTraining,
     DefendedNet,
@@ -31,7 +31,10 @@ BAD = [
     *((FeatureSqueezing, {"bits": v}, "bits") for v in [9, *NOT_A_COUNT]),
     (FeatureSqueezing, {"bits": 1, "backward": "straightthrough"}, "did you mean straight_through"),
     (FeatureSqueezing, {"bits": 1, "backward": None}, "backward"),
-    *((AdversarialTraining, {"attack": v}, "attack must be an attack") for v in (None, "fgsm", FGSM, {"eps": 0.1})),
+    *(
+        (AdversarialTraining, {"attack": v}, "attack must be an attack with")
+        for v in (None, "fgsm", FGSM, {"eps": 0.1}, MinimalFGSM())
+    ),
     *((AdversarialTraining, {"attack": FGSM(eps=0.1), "alpha": v}, "alpha") for v in NOT_A_FRACTION),
     *((VAT, {field: v}, field) for field in ("eps", "xi") for v in NOT_POSITIVE),
     *((VAT, {"iterations": v}, "iterations") for v in NOT_A_COUNT),

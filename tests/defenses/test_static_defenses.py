@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import kl_div
 
-from hardlight.attacks import FGSM, PGD
+from hardlight.attacks import FGSM, PGD, MinimalFGSM
 from hardlight.attacks.randomness import normal
 from hardlight.defenses import (
     DefenseStack,
@@ -164,7 +164,10 @@ AT, VAT, GDA = StaticAdversarialTraining, StaticVirtualAdversarialTraining, Stat
     ("defense", "settings", "words"),
     [
         *((AT, {"attack": FGSM(eps=0.1), "source": v}, "source must be a net, or the path") for v in (None, "", 3)),
-        *((AT, {"source": "a", "attack": v}, "attack must be an attack") for v in (None, "fgsm", {"eps": 0.1})),
+        *(
+            (AT, {"source": "a", "attack": v}, "attack must be an attack with")
+            for v in (None, "fgsm", {"eps": 0.1}, MinimalFGSM())
+        ),
         *((VAT, {"source": "a", field: v}, f"{field} must be") for field in ("eps", "xi") for v in (0, -1, None, "1")),
         *((VAT, {"source": "a", "iterations": v}, "iterations must be") for v in (0, 1.5, None)),
         *((VAT, {"source": "a", "seed": v}, "seed must be") for v in (-1, 0.5, None)),

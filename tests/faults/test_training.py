@@ -43,6 +43,17 @@ def test_a_loss_that_is_nan(npz: dict[str, list[str]], empty_folder: Path, capsy
     assert not list(empty_folder.rglob("*.ckpt"))
 
 
+def test_a_last_batch_that_batchnorm_cannot_be_trained_on(
+    npz: dict[str, list[str]], empty_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """36 images: 35 and 1. Before anything is trained, and not where copies make more of the one."""
+    net = ["model=torchvision", "model.name=resnet18", "data.batch_size=35"]
+    assert main(["train", *npz["gray"], *net]) == 2
+    assert "data.batch_size=35 leaves a last batch of one image, which this net cannot be trained on" in told(capsys)
+    words = ["defense=[gda]", "defense.gda.copies=1", "trainer.max_epochs=1", "attack=[]"]
+    assert main(["train", *npz["gray"], *net, *words]) == 0
+
+
 def test_adversarial_training_whose_gradient_is_nan(
     npz: dict[str, list[str]], empty_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

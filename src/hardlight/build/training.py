@@ -1,5 +1,6 @@
 """What trains: the classifier, its callbacks and loggers, the trainer."""
 
+import copy
 import csv
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from hardlight.build.model import defense_stack
 from hardlight.build.nodes import checked, made, sentence
 from hardlight.callbacks import EpsWarmup, Interruptible, WholeFile, at_share
 from hardlight.classifier import Classifier, takes_total_steps
+from hardlight.data import DataModule
 from hardlight.defenses import DefendedNet
 from hardlight.errors import UserError
 
@@ -67,6 +69,20 @@ def _made_for_later(node: DictConfig, where: str, trial: Any) -> Any:
     except (ValueError, TypeError) as error:
         raise UserError(f"{where}: {sentence(error)}") from error
     return make
+
+
+def check_last_batch(data: DataModule, model: DefendedNet, trainer: pl.Trainer) -> None:
+    """UserError where an epoch ends with a batch that the net cannot be trained on, as BatchNorm on a single value."""
+    last = data.sizes["train"] // trainer.world_size % data.batch_size or data.batch_size
+    if last > 1 or trainer.limit_train_batches != 1.0:
+        return
+    x, _ = data.defenses.augment(torch.zeros(1, *data.shape), torch.zeros(1, dtype=torch.int64))
+    try:
+        with torch.no_grad():
+            copy.deepcopy(model).train()(x)
+    except ValueError as error:
+        said = f"data.batch_size={data.batch_size} leaves a last batch of one image"
+        raise UserError(f"{said}, which this net cannot be trained on: {sentence(error)}") from error
 
 
 def callbacks(cfg: DictConfig) -> dict[str, pl.Callback]:

@@ -155,7 +155,7 @@ def _unknown(key: str, overrides: list[str], arguments: Arguments) -> str:
     group, _, rest = key.partition(".")
     option, options = rest.partition(".")[0], _options(group)
     if rest and cfg.get(group) is None and options:
-        return f"there is no setting {key}: no {group} is chosen ({group}: {', '.join(options)})"
+        return f"there is no setting {key}: no {group} is chosen here, so add {group}=OPTION ({', '.join(options)})"
     if option in options and f"{group}.{option}" not in keys:
         return f"there is no setting {key}: {option} is not chosen, as in '{group}=[{option}]'"
     close = nearest_key(key, keys)

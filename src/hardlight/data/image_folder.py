@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from hardlight import checks
 from hardlight.data.image_files import ImageFiles
@@ -50,13 +51,14 @@ class ImageFolderSource:
 
     def read(self, part: str) -> ImageSet:
         folder = self._path(part)
-        listed = ImageFolder(folder, allow_empty=True)
+        classes = {name: label for label, name in enumerate(sorted(self._classes(part)))}
+        listed = ImageFolder.make_dataset(folder, classes, IMG_EXTENSIONS, allow_empty=True)
         seen: Counter[int] = Counter()
         turns = []
-        for path, label in listed.samples:
+        for path, label in listed:
             turns.append((seen[label], label, path))
             seen[label] += 1
-        for name, label in listed.class_to_idx.items():
+        for name, label in classes.items():
             if not seen[label]:
                 raise ValueError(f"{folder / name} must hold images, it has none that end in .jpg, .png or the like")
         turns.sort()
@@ -69,7 +71,7 @@ class ImageFolderSource:
         folder = self._path(part)
         if not folder.is_dir():
             raise ValueError(f"there is no folder {folder}")
-        names = {each.name for each in folder.iterdir() if each.is_dir()}
+        names = {each.name for each in folder.iterdir() if each.is_dir() and not each.name.startswith(".")}
         if not names:
             raise ValueError(f"{folder} must hold a folder of images for every class, it has no folder")
         return names

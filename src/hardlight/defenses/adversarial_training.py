@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from hardlight import checks
-from hardlight.attacks import Attack
+from hardlight.attacks import Attack, MinimalNorm
 from hardlight.defenses.defense import Defense
 
 
@@ -23,8 +23,8 @@ class AdversarialTraining(Defense):
     alpha: float = 0.5
 
     def __post_init__(self) -> None:
-        if not isinstance(self.attack, Attack):
-            raise ValueError(f"attack must be an attack, got {self.attack!r}")
+        if not isinstance(self.attack, Attack) or isinstance(self.attack, MinimalNorm):  # which may leave clean copies
+            raise ValueError(f"attack must be an attack with a budget, an eps, got {self.attack!r}")
         checks.fraction("alpha", self.alpha)
         object.__setattr__(self, "attack", self.attack.exhaustive())
 

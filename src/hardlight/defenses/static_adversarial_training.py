@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from hardlight.attacks import Attack
+from hardlight.attacks import Attack, MinimalNorm
 from hardlight.defenses.crafted_copies import CraftedCopies
 
 
@@ -17,8 +17,8 @@ class StaticAdversarialTraining(CraftedCopies):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.attack, Attack):
-            raise ValueError(f"attack must be an attack, got {self.attack!r}")
+        if not isinstance(self.attack, Attack) or isinstance(self.attack, MinimalNorm):  # which may leave clean copies
+            raise ValueError(f"attack must be an attack with a budget, an eps, got {self.attack!r}")
         object.__setattr__(self, "attack", self.attack.exhaustive())
 
     def craft(self, model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, index: Tensor) -> Tensor:

@@ -15,7 +15,9 @@ def remaining(shape: Sequence[int], layers: Sequence[Layer]) -> tuple[int, int]:
     for kernel, stride, padding in reversed(layers):
         smallest = (smallest - 1) * stride + kernel - 2 * padding
     if min(shape[1:]) < smallest:
-        raise ValueError(f"shape must be at least {smallest} pixels high and wide for this net, got {tuple(shape)}")
+        raise ValueError(
+            f"shape must be at least {smallest} pixels high and wide for this net, got {tuple(shape)}; an MLP takes any"
+        )
     height, width = shape[1:]
     for kernel, stride, padding in layers:
         height, width = ((n + 2 * padding - kernel) // stride + 1 for n in (height, width))

@@ -47,6 +47,7 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     with tracked(loggers, evaluation):
         trainer = training.trainer(cfg, [*callbacks.values(), evaluation], loggers)
         read_data(data, "fit", evaluation.metrics)
+        training.check_last_batch(data, model, trainer)
         plan.announce(cfg, data, model, attacks, loggers)
         if ckpt and trainer.is_global_zero:
             for stale in ("records.csv", "samples.parquet"):  # of the net before it went on
