@@ -18,6 +18,7 @@ SAID = {
     "train --config-path x": "--config-dir",
     "train --config-name other": "no configuration called other",
     "train --cfg job --package trainr": "did you mean trainer?",
+    "train attack.pgd.norm=l7": "attack.pgd.norm must be one of linf, l2, l1, l0, got 'l7'",
     "train seed": "'seed' is not a setting: a setting has a name, as in seed=VALUE",
     "evaluate some/best.ckpt": "as in ckpt=some/best.ckpt",
     "train =3": "'=3' has no name",

@@ -14,7 +14,7 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from hardlight.checks import nearest, suggestion
+from hardlight.checks import nearest, one_of, suggestion
 from hardlight.cli.arguments import Arguments
 from hardlight.cli.wording import omegaconf_sentence
 from hardlight.config import conf_folder
@@ -189,11 +189,23 @@ def settings(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
                 yield from settings(value, f"{prefix}{key}.")
 
 
+def _check_norms(cfg: DictConfig) -> None:
+    """An attack's eps is looked up under its norm, so a misspelt one would be told of the data."""
+    known = cfg.data.get("eval_eps") if cfg.get("data") else None
+    for name, node in (cfg.get("attack") or {}).items():
+        if known and isinstance(node, DictConfig) and "norm" in node:
+            try:
+                one_of(f"attack.{name!s}.norm", node.norm, map(str, known))
+            except ValueError as error:
+                raise UserError(str(error)) from error
+
+
 def _check_values(cfg: DictConfig) -> None:
     """Each value can be resolved and none is missing; what a checkpoint fills in later, under a None, may wait."""
     with read_write(cfg.hydra.runtime), open_dict(cfg.hydra.runtime):
         cfg.hydra.runtime.output_dir = ""
     HydraConfig.instance().set_config(cfg)
+    _check_norms(cfg)
     for key in settings(cfg):
         try:
             OmegaConf.select(cfg, key, throw_on_missing=True, throw_on_resolution_failure=True)
