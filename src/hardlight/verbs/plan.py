@@ -10,6 +10,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from hardlight.classifier import parameters
 from hardlight.data import DataModule
@@ -62,12 +63,14 @@ def show(cfg: DictConfig, data: DataModule, model: DefendedNet, attacks: Mapping
         steps = _limited(-(-sizes["train"] // data.batch_size), cfg.trainer.limit_train_batches)
         ends = f"{cfg.trainer.max_steps} steps, {steps} an epoch"
         if cfg.trainer.max_steps == -1:
-            ends = f"{cfg.trainer.max_epochs} epochs of {steps} steps"
+            ends = f"{_counted(cfg.trainer.max_epochs, 'epoch')} of {_counted(steps, 'step')}"
         table.add_row("training", f"{ends} · batches of {data.batch_size}")
     table.add_row("device", _device(cfg))
-    table.add_row("folder", shown(Path(cfg.paths.output)))
     console = Console(highlight=False)
     console.print(table)
+    console.print(
+        Text.assemble(("folder", "bold"), f"  {shown(Path(cfg.paths.output))}"), soft_wrap=True
+    )  # to be pasted
     if data.missing_classes:
         missing = ", ".join(map(str, data.missing_classes))
         console.print(f"! the test images that are attacked hold none of class {missing}: raise evaluation.n")
@@ -86,6 +89,10 @@ def _settings(node: Any) -> str:
     return ", ".join(parts)
 
 
+def _counted(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
 def _limited(steps: int, limit: float | None) -> int:
     """Lightning's ``limit_train_batches``: a share of the steps, or their number."""
     if limit is None:
@@ -96,5 +103,5 @@ def _limited(steps: int, limit: float | None) -> int:
 def _device(cfg: DictConfig) -> str:
     devices = cfg.trainer.devices
     if cfg.trainer.accelerator == "cpu":
-        return f"cpu, {torch.get_num_threads()} threads" if devices == 1 else f"cpu, {devices} processes"
+        return f"cpu, {_counted(torch.get_num_threads(), 'thread')}" if devices == 1 else f"cpu, {devices} processes"
     return f"{cfg.trainer.accelerator} · devices {devices}"
