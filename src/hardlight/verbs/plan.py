@@ -68,9 +68,9 @@ def show(cfg: DictConfig, data: DataModule, model: DefendedNet, attacks: Mapping
     table.add_row("device", _device(cfg))
     console = Console(highlight=False)
     console.print(table)
-    console.print(
-        Text.assemble(("folder", "bold"), f"  {shown(Path(cfg.paths.output))}"), soft_wrap=True
-    )  # to be pasted
+    label = "folder".ljust(len("training" if "train" in sizes else "defense"))
+    line = Text.assemble((label, "bold"), "  ", shown(Path(cfg.paths.output)))
+    console.print(line, soft_wrap=True)  # a path that is broken cannot be pasted
     if data.missing_classes:
         missing = ", ".join(map(str, data.missing_classes))
         console.print(f"! the test images that are attacked hold none of class {missing}: raise evaluation.n")

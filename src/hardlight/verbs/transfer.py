@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import CSVLogger
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from hardlight import checks
 from hardlight.build import training
@@ -109,8 +110,9 @@ def _announce(cfg: DictConfig, data: DataModule, nets: Mapping[str, Restored], p
         table.add_row("net", f"{name}: {its['model']} · {its['activation']} · {its['defense']}")
     sets = len(nets) * sum(map(len, plan.values()))
     table.add_row("sets", f"{sets} to craft or find, {sets * len(nets)} to test: {', '.join(plan)}")
-    table.add_row("folder", shown(folder))
-    Console().print(table)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(Text.assemble(("folder", "bold"), "  ", shown(folder)), soft_wrap=True)
 
 
 def _crossed(
