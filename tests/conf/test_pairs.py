@@ -139,7 +139,7 @@ SENSELESS = {
     "model=python model.path=nets_of_pairs:plain activation=brelu": "takes no parameter named activation",
     "attack=[random_fgsm] attack.random_fgsm.norm=l2": "attack.random_fgsm: norm must be one of linf, got 'l2'",
     "attack=[pgd] attack.pgd.norm=l1": "attack.pgd: norm must be one of linf, l2, got 'l1'",
-    "attack=[fgsm] attack.fgsm.norm=l3": "refers to ${data.eval_eps.l3}, which is not set",
+    "attack=[fgsm] attack.fgsm.norm=l3": "attack.fgsm.norm must be one of linf, l2, l1, l0, got 'l3'; did you mean",
     "model=python model.path=torch.nn:Identity": "model must give logits of shape (N, 4)",
     "model=cnn data.shape=[3,28,28]": "images",
     "data.num_classes=3": "label",

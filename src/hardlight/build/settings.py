@@ -28,6 +28,8 @@ def check_data(data: DictConfig) -> None:
     for key, check in OF_THE_DATA.items():
         if not (key in CAN_WAIT and data.get(key) is None):
             checked(f"data.{key}", check, data.get(key))
+    if "vat_eps" in data:  # where the paper's is of no use
+        checked("data.vat_eps", checks.positive, data.vat_eps)
     for key in ("batch_size", "eval_batch_size", "validation", "eval_eps"):
         if data.get(key) is None:
             raise UserError(f"data.{key} has no value")
