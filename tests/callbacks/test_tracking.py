@@ -95,7 +95,8 @@ def found(folder):
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    """A home and a current folder of its own, no account, and W&B's process gone at the end."""
+    """A home and a current folder of its own, no account, and W&B's process gone before and at the end."""
+    wandb.teardown()  # it remembers the environment of the test that began it
     for name in [name for name in os.environ if name.startswith("WANDB_") or name == "NETRC"]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
