@@ -8,6 +8,7 @@ from hardlight.evaluation.records import AttackRun, to_records
 from hardlight.statistics import paired_difference
 
 CLEAN = [1] * 10
+WORST = "worst is compared only where it is over the same attacks in both"
 
 
 def run(*frames, settings=None, **facts):
@@ -59,7 +60,7 @@ def test_other_settings_are_left_out_and_the_worst_case_with_them():
     a, b = (run(*frames, settings={"pgd": {"steps": steps, "seed": steps}}) for steps in (40, 10))
     compared = compare(a, b)
     assert compared.rows["attack"].tolist() == ["fgsm"]
-    assert compared.left_out == ["pgd is not compared, its settings differ: steps 40 in A and 10 in B"]
+    assert compared.left_out == ["pgd is not compared, its settings differ: steps 40 in A and 10 in B", WORST]
 
 
 def test_another_seed_of_an_attack_is_the_same_attack():
@@ -73,7 +74,7 @@ def test_what_only_one_run_has_is_said():
     a = run(fgsm, attacked("noise", 0.1, CLEAN, CLEAN), attacked("noise", 0.2, CLEAN, CLEAN))
     b = run(fgsm, attacked("fgsm", 0.1, CLEAN, CLEAN, source="cnn"))
     compared = compare(a, b)
-    assert compared.left_out == ["only A has noise@0.1, 0.2 linf", "only B has fgsm@0.1 linf from cnn"]
+    assert compared.left_out == ["only A has noise@0.1, 0.2 linf", "only B has fgsm@0.1 linf from cnn", WORST]
     assert compared.rows["source"].tolist() == ["self"]
 
 

@@ -1,8 +1,9 @@
 """Lightning callbacks: what happens around training and testing."""
 
-from hardlight.callbacks.attack_evaluation import AttackEvaluation, Example
+from hardlight.callbacks.attack_evaluation import AttackEvaluation
 from hardlight.callbacks.epoch_time import EpochTime
 from hardlight.callbacks.eps_warmup import EpsWarmup, at_share
+from hardlight.callbacks.example import Example
 from hardlight.callbacks.finite_loss import FiniteLoss
 from hardlight.callbacks.interruptible import Interruptible
 from hardlight.callbacks.last_checkpoint import LastCheckpoint

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from rich.progress import Progress as Bar
 from torch import Tensor, nn
 
 from hardlight.attacks import attackable
+from hardlight.callbacks.example import Example
 from hardlight.callbacks.progress import bar
 from hardlight.data import Batch, DataModule
 from hardlight.evaluation.columns import ANY, SAMPLE_COLUMNS
@@ -25,21 +26,6 @@ from hardlight.evaluation.unfinished import Unfinished
 from hardlight.metrics import Attacked, SampleMetric
 
 MINUTE = 60.0
-
-
-@dataclass(frozen=True)
-class Example:
-    """A test image and what one attack made of it, for the gallery: (C, H, W) pixels, logits (K,)."""
-
-    attack: str
-    eps: float
-    norm: str
-    index: int
-    label: int
-    clean: Tensor
-    adversarial: Tensor
-    clean_logits: Tensor
-    adversarial_logits: Tensor
 
 
 class AttackEvaluation(pl.Callback):

@@ -9,7 +9,8 @@ import pandas as pd
 from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
-from hardlight.callbacks.attack_evaluation import AttackEvaluation, Example
+from hardlight.callbacks.attack_evaluation import AttackEvaluation
+from hardlight.callbacks.example import Example
 from hardlight.callbacks.wandb_run import WandbRun
 from hardlight.reporting import wide
 

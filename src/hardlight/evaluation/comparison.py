@@ -102,6 +102,8 @@ def _alike(a: dict[Key, dict[str, Any]], b: dict[Key, dict[str, Any]]) -> tuple[
     for run, ours, theirs in (("A", a, b), ("B", b, a)):
         alone = [key for key in ours if key not in theirs and key[0] != "worst"]
         said += [f"only {run} has {_listed(alone)}"] if alone else []
+    if any(key[0] == "worst" for key in {*a, *b} - alike):
+        said.append("worst is compared only where it is over the same attacks in both")
     return alike, list(dict.fromkeys(said))
 
 
