@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
@@ -121,7 +121,7 @@ class Launch:
     resumed: Path | None = None
     overrides: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
-    folders: dict[tuple[str, str], str] = {}  # noqa: RUF012
+    folders: ClassVar[dict[tuple[str, str], str]] = {}
 
     @classmethod
     def start(cls, verb: str, overrides: list[str], flags: list[str], resumed: Path | None = None) -> None:

@@ -45,7 +45,7 @@ RUNS = {
 }
 
 
-class Killed(RuntimeError):  # noqa: N818
+class Killed(RuntimeError):
     """What ends a run in these tests."""
 
 

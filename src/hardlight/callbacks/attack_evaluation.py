@@ -90,7 +90,7 @@ class AttackEvaluation(pl.Callback):
             self._task = self._bar.add_task("attacking", total=work * trainer.num_test_batches[0])
             self._bar.start()
 
-    def on_test_batch_end(  # type: ignore[override]
+    def on_test_batch_end(  # type: ignore[override]  # our test_step gives logits, always
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
@@ -203,7 +203,7 @@ class AttackEvaluation(pl.Callback):
 
 
 def _data(trainer: pl.Trainer) -> DataModule:
-    data = trainer.datamodule  # type: ignore[attr-defined]
+    data = trainer.datamodule  # type: ignore[attr-defined]  # set where mypy does not see it
     assert isinstance(data, DataModule)
     return data
 

@@ -72,7 +72,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
         unknown = next((word for word in words if word.startswith("-") and word.split("=")[0] not in known), None)
         raise UserError(f"there is no flag {unknown}{suggestion(unknown, known)}" if unknown else message)
 
-    parser.error = refuse  # type: ignore[method-assign]
+    parser.error = refuse  # type: ignore[method-assign]  # Hydra made the parser
     return parser.parse_intermixed_args(words)
 
 

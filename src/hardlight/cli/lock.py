@@ -9,7 +9,7 @@ from pathlib import Path
 from hardlight.errors import UserError
 
 
-class FolderInUse(UserError):  # noqa: N818
+class FolderInUse(UserError):
     """Another process is at work in the folder."""
 
 

@@ -55,7 +55,7 @@ def children_ended() -> Iterator[None]:
             distributed.destroy_process_group()
         for thread in threading.enumerate():
             if thread.name == "child-process-observer":
-                children = list(thread._child_processes)  # type: ignore[attr-defined]
+                children = list(thread._child_processes)  # type: ignore[attr-defined]  # Lightning's thread
                 thread._child_processes.clear()  # type: ignore[attr-defined]  # else a failed child kills the sweep
                 for child in children:
                     if interrupted:
