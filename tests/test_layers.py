@@ -14,7 +14,7 @@ PACKAGE = Path(hardlight.__file__).parent
 # Each tier may import those above it in this list, and nothing beside it or below.
 TIERS = [
     {"checks", "errors", "interruption"},
-    {"tensors", "statistics"},
+    {"tensors", "statistics", "backward"},
     {"nets", "attacks", "schedulers"},
     {"metrics"},
     {"defenses"},
@@ -45,6 +45,7 @@ PLAIN = {
     "checks": set(),
     "errors": set(),
     "tensors": {"torch"},
+    "backward": set(),
     "attacks": {"torch"},
     "defenses": {"torch"},
     "nets": {"torch", "torchvision", "safetensors", "numpy"},

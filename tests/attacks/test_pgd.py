@@ -44,7 +44,7 @@ def test_every_iterate_is_inside_the_ball_and_the_box(mlp, batch, norm, random_s
 def test_the_result_is_the_iterate_of_highest_loss_and_fools_if_any_does(mlp, batch, norm, loss):
     x, y = batch
     recorder = Recorder(mlp)
-    x_adv = PGD(eps=EPS[norm], norm=norm, steps=8, restarts=2, loss=loss, step_size=EPS[norm])(recorder, x, y)
+    x_adv = PGD(eps=EPS[norm], norm=norm, steps=8, loss=loss, step_size=EPS[norm])(recorder, x, y)
     images = torch.stack([image for image, _ in recorder.asked])
     losses = torch.stack([LOSSES[loss](logits, y).double() for _, logits in recorder.asked])
     fools = torch.stack([logits.argmax(1) != y for _, logits in recorder.asked])

@@ -1,6 +1,5 @@
 """Steepest ascent within a budget: what the iterative attacks share."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -12,8 +11,6 @@ from hardlight.attacks.attack import FixedBudget
 from hardlight.attacks.goal import LOSSES, Goal
 from hardlight.attacks.queries import Queries
 from hardlight.tensors import clamp, project, steepest
-
-Start = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +41,10 @@ class Ascent(FixedBudget):
     def passes(self) -> int:
         return 1 + self.steps
 
+    @property
+    def stops_early(self) -> bool:
+        return self.early_stop
+
     def exhaustive(self) -> Self:
         return replace(self, early_stop=False)
 
@@ -51,40 +52,33 @@ class Ascent(FixedBudget):
         """What the step climbs, of this iterate's gradient and what the step before climbed (zero at the start)."""
         return gradient
 
-    def ascend(self, queries: Queries, x: Tensor, goal: Goal, starts: Iterable[Start], size: float) -> Tensor:
-        """The best of the ascents from all ``starts``, each of which maps rows of x to their first points."""
+    def ascend(self, queries: Queries, x: Tensor, goal: Goal, start: Tensor, size: float) -> Tensor:
+        """The best of the ascent from ``start``, like x."""
         goal = replace(goal, loss=self.loss)
         best, best_loss = x.clone(), torch.full((len(x),), -torch.inf, dtype=x.dtype, device=x.device)
         fooled = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        rows = torch.arange(len(x), device=x.device)
-        for start in starts:
-            if self.early_stop:
-                rows = (~fooled).nonzero().squeeze(1)
-            if not len(rows):
+        active, origin, aim, x_adv = torch.arange(len(x), device=x.device), x, goal, start
+        climbed = torch.zeros_like(x)
+        for step in range(self.steps + 1):
+            if not len(active):
                 break
-            x_adv = start(rows)
-            active, origin, aim = rows, x[rows], goal[rows]
-            climbed = torch.zeros_like(x_adv)
-            for step in range(self.steps + 1):
-                if not len(active):
-                    break
-                if step < self.steps:
-                    gradient, logits = queries.gradient(x_adv, aim, active)
-                else:
-                    gradient, logits = None, queries.logits(x_adv, active)
-                loss, reached = aim.value(logits).to(x.dtype), aim.reached(logits)
-                better = (reached & ~fooled[active]) | ((reached == fooled[active]) & (loss > best_loss[active]))
-                if not self.early_stop:
-                    better &= (x_adv != origin).flatten(1).any(1)
-                won = active[better]
-                best[won], best_loss[won], fooled[won] = x_adv[better], loss[better], reached[better]
-                if gradient is None:
-                    break
-                climbed = self.direction(gradient, climbed)
-                if self.early_stop and bool(reached.any()):
-                    left = ~reached
-                    active, origin, aim = active[left], origin[left], aim[left]
-                    x_adv, climbed = x_adv[left], climbed[left]
-                x_adv = x_adv + steepest(climbed, self.norm, size, x_adv)
-                x_adv = clamp(origin + project(x_adv - origin, self.norm, self.eps))
+            if step < self.steps:
+                gradient, logits = queries.gradient(x_adv, aim, active)
+            else:
+                gradient, logits = None, queries.logits(x_adv, active)
+            loss, reached = aim.value(logits).to(x.dtype), aim.reached(logits)
+            better = (reached & ~fooled[active]) | ((reached == fooled[active]) & (loss > best_loss[active]))
+            if not self.early_stop:
+                better &= (x_adv != origin).flatten(1).any(1)
+            won = active[better]
+            best[won], best_loss[won], fooled[won] = x_adv[better], loss[better], reached[better]
+            if gradient is None:
+                break
+            climbed = self.direction(gradient, climbed)
+            if self.early_stop and bool(reached.any()):
+                left = ~reached
+                active, origin, aim = active[left], origin[left], aim[left]
+                x_adv, climbed = x_adv[left], climbed[left]
+            x_adv = x_adv + steepest(climbed, self.norm, size, x_adv)
+            x_adv = clamp(origin + project(x_adv - origin, self.norm, self.eps))
         return best

@@ -1,18 +1,23 @@
 """What every attack is: settings in the constructor, data in the call."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from hardlight import checks
+from hardlight import backward, checks
 from hardlight.attacks.attackable import attackable
 from hardlight.attacks.goal import Goal
-from hardlight.attacks.queries import Model, Queries
+from hardlight.attacks.queries import Model, Queries, Watch
+from hardlight.attacks.worst import Worst
 
 LABELS = ("true", "predicted")
+MOST_RESTARTS = 100_000
+_SEEDS_APART = 0x9E3779B97F4A7C15  # so that the restarts of neighbouring seeds share no random numbers
 
 
 @dataclass(frozen=True)
@@ -29,17 +34,32 @@ class Attack(ABC):
     """A frozen, callable set of settings.
 
     ``label`` is what an untargeted attack moves away from: the ``true`` label, or the one the model ``predicted`` on
-    the clean image. ``seed`` is that of its random numbers.
+    the clean image. ``seed`` is that of its random numbers. What any attack can wear: the worst of ``restarts`` runs
+    with other random numbers; of a randomised model the expectation over ``eot`` draws; and ``backward``, the backward
+    pass asked of layers that hide their gradient: ``adaptive`` the most helpful that each layer offers, ``exact``,
+    ``straight_through``, ``soft`` or ``leaky`` of those that offer it, None what each is set to.
     """
 
     label: str | bool = "true"
     seed: int = 0
+    restarts: int = 1
+    eot: int = 1
+    backward: str | None = None
+
+    draws: ClassVar[bool] = False
+    """Whether it draws random numbers, so that a restart is another attack."""
 
     def __post_init__(self) -> None:
         if self.label is True:  # what YAML and the command line make of the word true
             object.__setattr__(self, "label", "true")
         checks.one_of("label", self.label, LABELS)
         checks.whole("seed", self.seed, high=2**63 - 1)
+        checks.whole("restarts", self.restarts, low=1, high=MOST_RESTARTS)
+        if self.restarts > 1 and not self.draws:
+            raise ValueError(f"restarts must be 1, as {type(self).__name__} draws no numbers, got {self.restarts!r}")
+        checks.whole("eot", self.eot, low=1)
+        if self.backward is not None:
+            checks.one_of("backward", self.backward, backward.BACKWARDS)
 
     def __call__(
         self, model: Model, x: Tensor, y: Tensor, *, index: Tensor | None = None, y_target: Tensor | None = None
@@ -49,36 +69,88 @@ class Attack(ABC):
         ``model`` maps pixels (N, C, H, W) in [0, 1] to logits (N, K), ``y`` holds labels (N,) int. ``index`` (N,) names
         the samples for their random numbers, 0…N-1 by default. With ``y_target`` (N,) the attack is targeted.
         Raises ``ValueError`` for pixels outside [0, 1], not finite or not float32 or float64, for labels of another
-        shape, and for a model that gives no logits (N, K) or no finite gradient.
+        shape, for a model that gives no logits (N, K) or no finite gradient, and for a ``backward`` that no layer of
+        it offers.
         """
         return self.run(model, x, y, index=index, y_target=y_target).x_adv
 
     def run(
-        self, model: Model, x: Tensor, y: Tensor, *, index: Tensor | None = None, y_target: Tensor | None = None
+        self,
+        model: Model,
+        x: Tensor,
+        y: Tensor,
+        *,
+        index: Tensor | None = None,
+        y_target: Tensor | None = None,
+        watch: Watch | None = None,
     ) -> Outcome:
-        """As the call, with what each sample cost."""
+        """As the call, with what each sample cost; ``watch`` is told of every forward pass while it runs."""
         with attackable(model, x.device):
             index = torch.arange(len(x), device=x.device) if index is None else index
             _check(x, y=y, index=index, y_target=y if y_target is None else y_target)
             x, y = x.detach().clone(), y.clone().long()  # also turns tensors of inference mode into ordinary ones
-            queries = Queries(model, len(x), x.device)
+            queries = Queries(model, len(x), x.device, watch)
             if y_target is not None:
                 goal = Goal(y_target.clone().long(), targeted=True)
             elif self.label == "predicted" and len(x):
                 goal = Goal(queries.logits(x).argmax(1))
             else:
                 goal = Goal(y)
-            x_adv = self.perturb(queries, x, goal, index) if len(x) else x
+            x_adv = self.worn(queries, x, goal, index) if len(x) else x
             return Outcome(x_adv.detach(), queries.forward_passes, queries.backward_passes)
+
+    def worn(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
+        """As ``perturb``, with what the attack wears; also for one attack inside another."""
+        with self._asking(queries, x) as queries:
+            if self.restarts == 1:
+                return self.perturb(queries, x, goal, index)
+            worst = Worst(queries, x, goal, smallest=self.smallest)
+            for restart in range(self.restarts):
+                rows = worst.standing if self.stops_early else torch.arange(len(x), device=x.device)
+                if not len(rows):
+                    break
+                found = self.again(restart).perturb(queries.part(rows), x[rows], goal[rows], index[rows])
+                worst.offer(found, rows)
+            return worst.x_adv
+
+    @contextmanager
+    def _asking(self, queries: Queries, x: Tensor) -> Iterator[Queries]:
+        with ExitStack() as stack:
+            if self.backward is not None:
+                stack.enter_context(backward.asked_for(self.backward))
+                with torch.no_grad():
+                    queries.model(x[:1])
+                if not backward.heard():
+                    raise ValueError(f"backward must be one that a layer of the model offers, got {self.backward!r}")
+            if self.eot > 1:
+                devices = [x.device] if x.device.type == "cuda" else []
+                stack.enter_context(torch.random.fork_rng(devices))
+                torch.manual_seed(self.seed)
+                queries = queries.expected(self.eot)
+            yield queries
+
+    def again(self, restart: int) -> Self:
+        """The attack of one restart, the first of which is 0."""
+        return replace(self, restarts=1, seed=(self.seed + restart * _SEEDS_APART) % 2**63)
 
     @property
     def passes(self) -> int:
-        """Roughly how many passes a sample takes, to weigh it in a progress bar."""
+        """Roughly how many forward passes a sample takes at most, to weigh it in a progress bar."""
         return 1
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether a sample is let go as soon as it fools the model."""
+        return False
 
     def exhaustive(self) -> Self:
         """The same attack, spending its whole budget on every sample: for sets that are trained on or transferred."""
         return self
+
+    @property
+    @abstractmethod
+    def smallest(self) -> str | None:
+        """The norm in which it looks for the smallest perturbation; None if it has a budget."""
 
     @abstractmethod
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
@@ -102,6 +174,10 @@ class FixedBudget(Attack):
         checks.positive("eps", self.eps)
         checks.one_of("norm", self.norm, self.norms)
 
+    @property
+    def smallest(self) -> None:
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class MinimalNorm(Attack):
@@ -117,6 +193,10 @@ class MinimalNorm(Attack):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.one_of("norm", self.norm, self.norms)
+
+    @property
+    def smallest(self) -> str:
+        return self.norm
 
 
 def _check(x: Tensor, **labels: Tensor) -> None:

@@ -18,4 +18,4 @@ class BIM(Ascent):
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         size = self.eps / self.steps if self.step_size is None else self.step_size
-        return self.ascend(queries, x, goal, [lambda rows: x[rows]], size)
+        return self.ascend(queries, x, goal, x, size)

@@ -28,6 +28,9 @@ def margin(logits: Tensor, y: Tensor) -> Tensor:
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cross_entropy": cross_entropy_margin, "margin": margin}
 
 
+_ROUNDING = 16  # in units of a float's precision
+
+
 @dataclass(frozen=True)
 class Goal:
     """Away from ``y`` (N,), or with ``targeted`` towards it."""
@@ -44,6 +47,16 @@ class Goal:
     def reached(self, logits: Tensor) -> Tensor:
         """Where the prediction is what the attack wants: bool (N,)."""
         return (logits.argmax(1) == self.y) == self.targeted
+
+    def cleared(self, logits: Tensor) -> Tensor:
+        """Where it is reached by more than the rounding errors of another batch: bool (N,).
+
+        For attacks that end close to the boundary. The least lead is relative to the spread of a sample's logits, so
+        that it means the same to a net of any scale.
+        """
+        lead = margin(logits, self.y)
+        spread = logits.amax(1) - logits.amin(1)
+        return (-lead if self.targeted else lead) > _ROUNDING * torch.finfo(logits.dtype).eps * spread
 
     def __getitem__(self, rows: Tensor) -> "Goal":
         return Goal(self.y[rows], self.targeted, self.loss)

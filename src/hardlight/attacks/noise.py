@@ -20,6 +20,7 @@ class Noise(FixedBudget):
     kind: str = "uniform"
 
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2", "l1")
+    draws: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

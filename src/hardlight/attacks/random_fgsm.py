@@ -1,6 +1,7 @@
 """Random+FGSM (Tramèr et al., ICLR 2018): a random step before the gradient's."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -20,6 +21,8 @@ class RandomFGSM(FixedBudget):
     """
 
     alpha: float = 0.05
+
+    draws: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
