@@ -38,7 +38,7 @@ def crossed(planned):
     targets = Targets(MODELS, BATCHES, CPU)
     frames = list(targets.clean_rows())
     for source, model in MODELS.items():
-        frames += targets.rows(source, "it", planned, craft(planned.attack, model, BATCHES, CPU, lambda: None))
+        frames += targets.rows(source, "it", planned, craft(planned.attack, model, BATCHES, CPU))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -94,6 +94,6 @@ def test_what_a_minimal_norm_attack_did_not_find_within_eps_is_the_clean_image()
 
 def test_a_kept_set_that_breaks_the_threat_model_is_refused():
     planned = Planned.of(FGSM(eps=0.2))
-    made = craft(replace(planned.attack, eps=0.3), MODELS["a"], BATCHES, CPU, lambda: None)
+    made = craft(replace(planned.attack, eps=0.3), MODELS["a"], BATCHES, CPU)
     with pytest.raises(ThreatError, match="more than eps"):
         list(Targets(MODELS, BATCHES, CPU).rows("a", "it", planned, made))

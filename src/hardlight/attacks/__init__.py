@@ -11,6 +11,7 @@ from hardlight.attacks.noise import Noise
 from hardlight.attacks.pgd import PGD
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.random_fgsm import RandomFGSM
+from hardlight.attacks.worst_of import WorstOf
 
 __all__ = [
     "BIM",
@@ -26,5 +27,6 @@ __all__ = [
     "Outcome",
     "Queries",
     "RandomFGSM",
+    "WorstOf",
     "attackable",
 ]

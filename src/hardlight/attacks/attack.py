@@ -135,8 +135,13 @@ class Attack(ABC):
 
     @property
     def passes(self) -> int:
-        """Roughly how many forward passes a sample takes at most, to weigh it in a progress bar."""
+        """Roughly how many forward passes a sample takes at most, in one run on a model without randomness."""
         return 1
+
+    @property
+    def work(self) -> int:
+        """As ``passes``, of all restarts and draws."""
+        return self.passes * self.restarts * self.eot
 
     @property
     def stops_early(self) -> bool:

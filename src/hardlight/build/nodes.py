@@ -1,5 +1,6 @@
 """A node of the configuration, and the object it describes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -7,16 +8,17 @@ from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hardlight.attacks import MinimalNorm
+from hardlight.attacks import Attack, MinimalNorm
 from hardlight.build.hints import check_types
 from hardlight.errors import UserError
 
 
 def made(node: Any, where: str, **more: Any) -> Any:
     """The object that ``node`` describes; what its constructor refuses becomes a sentence beginning with ``where``."""
-    check_types(resolved(node, where), where)
+    plain = _with_eps_inside(resolved(node, where))
+    check_types(plain, where)
     try:
-        return instantiate(node, _convert_="all", **more)
+        return instantiate(plain, _convert_="all", **more)
     except InstantiationException as error:
         reason = error.__cause__ or error
         raise UserError(f"{where}: {sentence(reason)}") from error
@@ -26,10 +28,27 @@ def made(node: Any, where: str, **more: Any) -> Any:
 
 def is_minimal_norm(node: Any) -> bool:
     """Whether ``node`` describes an attack without a budget."""
+    return _describes(node, MinimalNorm)
+
+
+def _describes(node: Any, kind: type) -> bool:
     try:
-        return issubclass(get_class(str(node["_target_"])), MinimalNorm)
+        return issubclass(get_class(str(node["_target_"])), kind)
     except Exception:  # what there is no such class of is told when it is made
         return False
+
+
+def _with_eps_inside(node: Any, eps: Any = None) -> Any:
+    """A plain container in which the attacks inside an attack have its eps, and a minimal-norm one has none."""
+    if not isinstance(node, Mapping):
+        return node
+    node, is_attack = dict(node), _describes(node, Attack)
+    if is_attack and eps is not None and "eps" in node:
+        node["eps"] = eps
+        if is_minimal_norm(node):
+            del node["eps"]
+    inside = node.get("eps", eps) if is_attack or "_target_" not in node else None
+    return {key: _with_eps_inside(value, inside) for key, value in node.items()}
 
 
 def resolved(node: Any, where: str) -> Any:

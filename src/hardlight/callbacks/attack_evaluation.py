@@ -13,8 +13,9 @@ from rich.progress import Progress as Bar
 from torch import Tensor, nn
 
 from hardlight.attacks import attackable
+from hardlight.attacks.queries import Watch
 from hardlight.callbacks.example import Example
-from hardlight.callbacks.progress import bar
+from hardlight.callbacks.progress import bar, working
 from hardlight.data import Batch, DataModule
 from hardlight.evaluation.columns import ANY, SAMPLE_COLUMNS
 from hardlight.evaluation.hashes import weights_sha256
@@ -86,8 +87,9 @@ class AttackEvaluation(pl.Callback):
         self._chosen = {name: index[: self._n(name)] for name in self.attacks}
         self._bar = bar() if trainer.is_global_zero and trainer.progress_bar_callback is not None else None
         if self._bar is not None:
-            work = sum(planned.attack.passes for grid in self.attacks.values() for planned in grid)
-            self._task = self._bar.add_task("attacking", total=work * trainer.num_test_batches[0])
+            images = {name: len(chosen) for name, chosen in self._chosen.items()}
+            work = sum(images[name] * planned.attack.work for name, grid in self.attacks.items() for planned in grid)
+            self._task = self._bar.add_task("attacking", total=work / trainer.world_size)
             self._bar.start()
 
     def on_test_batch_end(  # type: ignore[override]  # our test_step gives logits, always
@@ -106,18 +108,22 @@ class AttackEvaluation(pl.Callback):
         self._frames.append(sample_rows(clean, named, measured=self._measured(clean, {"clean"})))
         for name, grid in self.attacks.items():
             rows = torch.isin(index, self._chosen[name].to(index.device)).nonzero().squeeze(1)
+            if not len(rows):
+                continue
             for planned in grid:
-                if len(rows):
+                if self._bar is None:
                     self._attack(name, planned, clean.select(rows))
-                if self._bar is not None:
-                    self._bar.update(self._task, advance=planned.attack.passes, description=f"attacking · {name}")
+                    continue
+                self._bar.update(self._task, description=f"attacking · {name}")
+                with working(self._bar, self._task, planned.attack.work * len(rows)) as watch:
+                    self._attack(name, planned, clean.select(rows), watch)
 
-    def _attack(self, name: str, planned: Planned, clean: Attacked) -> None:
+    def _attack(self, name: str, planned: Planned, clean: Attacked, watch: Watch | None = None) -> None:
         if self._take_up(name, planned, clean):
             return
         x, y = clean.x, clean.y
         start = time.perf_counter()
-        outcome = planned.attack.run(self.source or clean.model, x, y, index=clean.index)
+        outcome = planned.attack.run(self.source or clean.model, x, y, index=clean.index, watch=watch)
         seconds = (time.perf_counter() - start) / len(x)
         verify(planned, x, outcome.x_adv)
         with attackable(clean.model, x.device), torch.no_grad():

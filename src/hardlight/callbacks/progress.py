@@ -1,20 +1,30 @@
 """What a person watches: one bar for the whole training, one for the attacks, each with its time to go."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bar
 
 
-def bar(console: Console | None = None) -> Bar:
-    """A rich progress bar with counts, elapsed time and time to go, that leaves no trace when done."""
+def bar(console: Console | None = None, *, counts: bool = False) -> Bar:
+    """A rich progress bar with its share or counts, elapsed time and time to go, that leaves no trace when done."""
     return Bar(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        MofNCompleteColumn() if counts else TaskProgressColumn(),
         TimeElapsedColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(),
@@ -22,6 +32,20 @@ def bar(console: Console | None = None) -> Bar:
         transient=True,
         refresh_per_second=4,
     )
+
+
+@contextmanager
+def working(progress: Bar, task: TaskID, work: int) -> Iterator[Callable[[int], None]]:
+    """Yields what is told of the work as it is done; at the end all of ``work`` is, though it was an estimate."""
+    before, done = progress.tasks[task].completed, 0
+
+    def watch(more: int) -> None:
+        nonlocal done
+        done = min(done + more, work)
+        progress.update(task, completed=before + done)
+
+    yield watch
+    progress.update(task, completed=before + work)
 
 
 class Progress(ProgressBar):
@@ -41,7 +65,7 @@ class Progress(ProgressBar):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._enabled and self.console.is_terminal:
-            self._bar = bar(self.console)
+            self._bar = bar(self.console, counts=True)
             self._task = self._bar.add_task("training", total=_all_steps(trainer), completed=trainer.global_step)
             self._bar.start()
 

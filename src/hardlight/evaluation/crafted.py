@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hardlight import __version__
 from hardlight.attacks import Attack
-from hardlight.attacks.queries import Model
+from hardlight.attacks.queries import Model, Watch
 from hardlight.data import Batch
 from hardlight.evaluation.run_folder import write_whole
 
@@ -32,16 +32,15 @@ class Crafted(NamedTuple):
 
 
 def craft(
-    attack: Attack, model: Model, batches: Iterable[Batch], device: torch.device, done: Callable[[], object]
+    attack: Attack, model: Model, batches: Iterable[Batch], device: torch.device, watch: Watch | None = None
 ) -> Crafted:
-    """``attack`` on every batch; ``done`` is called after each."""
+    """``attack`` on every batch; ``watch`` is told of every forward pass."""
     parts = []
     start = time.perf_counter()
     for batch in batches:
         x, y, index = (part.to(device) for part in batch)
-        outcome = attack.run(model, x, y, index=index)
+        outcome = attack.run(model, x, y, index=index, watch=watch)
         parts.append([part.cpu() for part in (outcome.x_adv, outcome.forward_passes, outcome.backward_passes)])
-        done()
     x_adv, forward_passes, backward_passes = (torch.cat(each) for each in zip(*parts, strict=True))
     return Crafted(x_adv, forward_passes, backward_passes, time.perf_counter() - start)
 

@@ -38,4 +38,9 @@ class Planned:
     @property
     def settings(self) -> dict[str, Any]:
         """What distinguishes its results besides norm, eps and label."""
-        return {key: value for key, value in asdict(self.attack).items() if key not in ("eps", "norm", "label")}
+        return _distinguishing(asdict(self.attack))
+
+
+def _distinguishing(settings: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in settings.items() if key not in ("eps", "norm", "label")}
+    return {key: _distinguishing(value) if isinstance(value, dict) else value for key, value in kept.items()}

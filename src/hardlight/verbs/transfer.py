@@ -25,7 +25,7 @@ from hardlight.build.nodes import checked
 from hardlight.build.provenance import Provenance
 from hardlight.build.settings import SEED_HIGH
 from hardlight.build.statement import state
-from hardlight.callbacks.progress import bar
+from hardlight.callbacks.progress import bar, working
 from hardlight.callbacks.tracking import ended, log_transfer
 from hardlight.data import DataModule
 from hardlight.defenses import DefenseStack
@@ -125,19 +125,18 @@ def _crossed(
     frames = list(targets.clean_rows())
     ran: dict[str, dict[tuple[str, float], AttackRun]] = {source: {} for source in nets}
     with bar() as progress:
-        work = sum(planned.attack.passes for grid in plan.values() for planned in grid) * len(batches) * len(nets)
-        task = progress.add_task("crafting", total=work)
+        images = len(batches.data)
+        work = sum(planned.attack.work for grid in plan.values() for planned in grid) * images
+        task = progress.add_task("crafting", total=work * len(nets))
         for source, net in nets.items():
             for name, planned in ((name, planned) for name, grid in plan.items() for planned in grid):
                 progress.update(task, description=f"crafting · {name} on {source}")
-                before = progress.tasks[task].completed
                 path = _home(cfg, source, name, planned, digest)
-                step = partial(progress.advance, task, planned.attack.passes)
                 try:
-                    made = kept(path, partial(craft, planned.attack, net.model, batches, device, step))
+                    with working(progress, task, planned.attack.work * images) as watch:
+                        made = kept(path, partial(craft, planned.attack, net.model, batches, device, watch))
                 except CraftedError as error:
                     raise UserError(str(error)) from error
-                progress.update(task, completed=before + planned.attack.passes * len(batches))
                 frames += targets.rows(source, name, planned, made)
                 label = str(planned.attack.label)
                 run = AttackRun(settings=planned.settings, label=label, seconds=made.seconds)
