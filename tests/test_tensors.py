@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from hardlight.tensors import NORMS, clamp, norms, per_sample, project, steepest, unit
+from hardlight.tensors import NORMS, clamp, norms, per_sample, project, steepest, surrogate, unit
 
 
 @pytest.fixture
@@ -35,6 +35,14 @@ def test_per_sample_broadcasts(delta):
 
 def test_clamp():
     assert clamp(torch.tensor([-0.1, 0.0, 0.3, 1.0, 1.1])).tolist() == pytest.approx([0, 0, 0.3, 1, 1])
+
+
+def test_a_surrogate_has_the_value_of_one_and_the_gradient_of_the_other(delta):
+    x = delta.requires_grad_()
+    y = surrogate(x.sign(), x**2)
+    assert torch.equal(y, x.sign())
+    (gradient,) = torch.autograd.grad((3 * y).sum(), x)
+    assert torch.equal(gradient, 6 * x)
 
 
 class TestUnit:

@@ -39,6 +39,11 @@ def clamp(x: Tensor) -> Tensor:
     return x.clamp(0, 1)
 
 
+def surrogate(value: Tensor, smooth: Tensor) -> Tensor:
+    """Exactly ``value``, with the gradient of ``smooth``."""
+    return value.detach() + (smooth - smooth.detach())
+
+
 def unit(delta: Tensor, norm: str) -> Tensor:
     """Each sample scaled to norm 1; a sample that is all zero stays so.
 

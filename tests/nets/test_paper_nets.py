@@ -44,14 +44,6 @@ def test_parameter_counts_are_the_papers(net, shape, options, count):
     assert net(torch.rand(2, *shape)).shape == (2, 10)
 
 
-def test_bounded_relu_is_a_clamp_with_no_gradient_outside():
-    x = torch.tensor([-1.0, 0.25, 0.5, 3.0], requires_grad=True)
-    y = BoundedReLU(0.5)(x)
-    assert y.tolist() == [0, 0.25, 0.5, 0.5]
-    (gradient,) = torch.autograd.grad(y.sum(), x)
-    assert gradient[[0, 1, 3]].tolist() == [0, 1, 0]
-
-
 def act(activation):
     return {nn.ReLU: lambda z: z * (z > 0), BoundedReLU: lambda z: torch.minimum(z * (z > 0), torch.ones(()))}[
         activation
@@ -127,7 +119,6 @@ def test_keras_initialisation(net):
         (lambda: ResNet(MNIST, 10, middle_kernel=2), "middle_kernel must be odd"),
         (lambda: CifarCNN(CIFAR10, 10, padding="sam"), "did you mean same"),
         (lambda: CifarCNN(CIFAR10, 10, dropout=2), "dropout must be a number from 0 to 1"),
-        (lambda: BoundedReLU(0), "t must be a number greater than 0"),
     ],
 )
 def test_what_cannot_be_is_refused(make, sentence):
