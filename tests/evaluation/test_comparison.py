@@ -55,6 +55,17 @@ def test_the_worst_case_is_paired_too():
     assert (worst["a"], worst["b"], worst["only_a"], worst["only_b"]) == (1 / 3, 2 / 3, 1, 2)
 
 
+def test_the_worst_case_holds_what_fell_at_a_smaller_eps():
+    def frames(small, large):
+        return [attacked(name, eps, [1] * 3, right) for eps, right in ((0.1, small), (0.2, large)) for name in "fp"]
+
+    compared = compare(run(*frames([1, 0, 1], [1, 1, 0])), run(*frames([1, 1, 1], [1, 1, 0])))
+    worst = row(compared, "worst", 0.2)
+    assert (worst["a"], worst["b"], worst["only_b"]) == (1 / 3, 2 / 3, 1)
+    other = run(*frames([1, 1, 1], [1, 1, 0])[2:])  # 0.2 alone
+    assert "worst" not in set(compare(run(*frames([1, 0, 1], [1, 1, 0])), other).rows["attack"])
+
+
 def test_other_settings_are_left_out_and_the_worst_case_with_them():
     frames = attacked("fgsm", 0.1, [1] * 3, [1, 0, 1]), attacked("pgd", 0.1, [1] * 3, [1, 1, 0])
     a, b = (run(*frames, settings={"pgd": {"steps": steps, "seed": steps}}) for steps in (40, 10))

@@ -153,9 +153,9 @@ class Attack(ABC):
         return self
 
     @property
-    @abstractmethod
     def smallest(self) -> str | None:
         """The norm in which it looks for the smallest perturbation; None if it has a budget."""
+        return None
 
     @abstractmethod
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
@@ -178,10 +178,6 @@ class FixedBudget(Attack):
         super().__post_init__()
         checks.positive("eps", self.eps)
         checks.one_of("norm", self.norm, self.norms)
-
-    @property
-    def smallest(self) -> None:
-        return None
 
 
 @dataclass(frozen=True, kw_only=True)

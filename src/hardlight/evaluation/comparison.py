@@ -97,7 +97,8 @@ def _alike(a: dict[Key, dict[str, Any]], b: dict[Key, dict[str, Any]]) -> tuple[
             differ = ", ".join(f"{name} {a[key].get(name)} in A and {b[key].get(name)} in B" for name in names)
             said.append(f"{key[0]} is not compared, its settings differ: {differ}")
     for key in [each for each in alike if each[0] == "worst"]:
-        if not all((name, *key[1:]) in alike for name in a[key]["attacks"]):
+        threat = [other for other in a if (other[1], other[3]) == (key[1], key[3]) and other[2] <= key[2]]
+        if not all(other in alike for other in threat if other[0] != "worst"):
             alike.remove(key)
     for run, ours, theirs in (("A", a, b), ("B", b, a)):
         alone = [key for key in ours if key not in theirs and key[0] != "worst"]
@@ -114,11 +115,16 @@ def _stands(samples: pd.DataFrame) -> dict[Key, "pd.Series[Any]"]:
 
 
 def _column(stands: dict[Key, "pd.Series[Any]"], key: Key) -> "pd.Series[Any]":
-    """Which samples stand under ``key``; the worst case is that of all attacks of its norm, eps and source."""
-    if key[0] != "worst":
+    """Which samples stand under ``key``; the worst case is that of all attacks of its norm and source up to its eps."""
+    attack, norm, eps, source = key
+    if attack != "worst":
         return stands[key]
-    together = pd.concat([column for other, column in stands.items() if other[1:] == key[1:]], axis=1).dropna()
-    survives: pd.Series[Any] = together.astype(bool).all(axis=1)
+    same = {other: column for other, column in stands.items() if (other[1], other[3]) == (norm, source)}
+    here = [column for other, column in same.items() if other[2] == eps]
+    survives: pd.Series[Any] = pd.concat(here, axis=1).dropna().astype(bool).all(axis=1)
+    for other, column in same.items():
+        if other[2] < eps:
+            survives &= ~survives.index.isin(column.index[~column])
     return survives
 
 

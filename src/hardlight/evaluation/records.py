@@ -40,18 +40,21 @@ def to_records(
 
     The metrics: ``accuracy`` of the clean images; of each attack and eps ``robust_accuracy``, right on the clean and
     on the attacked image, ``adversarial_accuracy``, right on the attacked image, and the means of ``MEANS``. Attack
-    "worst" holds the per-sample worst case of all attacks of one norm, eps and source, over the samples all of them
-    share. An accuracy is 1 − n_broken/n, with its 95 % Wilson interval; means have neither. ``metrics`` summarise the
-    columns that they measured; an upper bound is named with the attack it comes from: ``rho[minimal_fgsm]``.
+    "worst" holds the per-sample worst case of all attacks of one norm and source up to an eps, over the samples that
+    all attacks at this eps share: what falls at a smaller eps has fallen here. An accuracy is 1 − n_broken/n, with its
+    95 % Wilson interval; means have neither. ``metrics`` summarise the columns that they measured; an upper bound is
+    named with the attack it comes from: ``rho[minimal_fgsm]``.
     Raises ``ValueError`` for a missing column, fact or attack, and for a sample that is there twice.
     """
     _check(samples, facts, attacks)
     clean = samples[samples["attack"] == "none"]
+    threats = dict(iter(samples.groupby(["run", "norm", "source"], sort=False)))
     rows = [
         {"run": run, **facts, "norm": norm, "eps": eps, "source": source, **row}
         for (run, norm, eps, source), group in samples.groupby(["run", "norm", "eps", "source"], sort=False)
         for row in (
             *_rows(group, float(group["eps"].iloc[0]), attacks),
+            *_worst(threats[run, norm, source], float(group["eps"].iloc[0]), attacks),
             *_summaries(group, clean[clean["run"] == run], metrics, attacks),
         )
     ]
@@ -74,16 +77,27 @@ def _rows(
         yield {"attack": attack, **how, "metric": "adversarial_accuracy", **_share(right)}
         for metric in MEANS:
             yield {"attack": attack, **how, "metric": metric, "value": float(group[metric].mean()), "n": len(group)}
-    if len(attacked):
-        names = list(attacked["attack"].unique())
-        ran = [attacks[name, eps] for name in names]
-        together = AttackRun(
-            settings={"attacks": names},
-            label="+".join(sorted({each.label for each in ran})),
-            seconds=sum(each.seconds for each in ran),
-        )
-        survives = shared(attacked).all(axis=1)
-        yield {"attack": "worst", **_how(together), "metric": "robust_accuracy", **_share(survives)}
+
+
+def _worst(
+    samples: pd.DataFrame, eps: float, attacks: Mapping[tuple[str, float], AttackRun]
+) -> Iterator[dict[str, Any]]:
+    """``samples`` are those of one run, norm and source, at every eps."""
+    attacked = samples[(samples["attack"] != "none") & (samples["eps"] <= eps)]
+    here = attacked[attacked["eps"] == eps]
+    if not len(here):
+        return
+    names = list(here["attack"].unique())
+    ran = [attacks[name, eps] for name in names]
+    together = AttackRun(
+        settings={"attacks": names, "eps": sorted(attacked.loc[attacked["eps"] != ANY, "eps"].unique().tolist())},
+        label="+".join(sorted({each.label for each in ran})),
+        seconds=sum(each.seconds for each in ran),
+    )
+    stands = shared(here)
+    fallen = attacked.loc[~standing(attacked), "index"]
+    survives = stands.all(axis=1) & ~stands.index.isin(fallen)
+    yield {"attack": "worst", **_how(together), "metric": "robust_accuracy", **_share(survives)}
 
 
 def _summaries(

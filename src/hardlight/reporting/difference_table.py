@@ -65,7 +65,7 @@ def signed(share: float) -> str:
 
 
 def _footnote(rows: pd.DataFrame) -> str:
-    worst = " worst: right under every attack of the eps." if (rows["attack"] == "worst").any() else ""
+    worst = " worst: right under every attack up to the eps." if (rows["attack"] == "worst").any() else ""
     return (
         "% right on the clean and on the attacked image, over the n samples that both runs were tested on. B - A: the "
         "paired difference in points, with the 95 % interval of Bonett and Price (2012), bold where that leaves out 0. "

@@ -164,7 +164,7 @@ def _footnote(rows: pd.DataFrame) -> str:
     counted = ", ".join(f"{'clean' if name == 'none' else name} {counts(n[name])}" for name in several)
     attacked = " and on the attacked" if there != {"none"} else ""
     note = f"% right on the clean{attacked} image, 95 % Wilson interval below; "
-    note += "worst: right under every attack of the eps, per sample. " if "worst" in n else ""
+    note += "worst: right under every attack up to the eps, per sample. " if "worst" in n else ""
     differ = rows[~rows["attack"].isin(["none", "worst"])].groupby("attack", sort=False)["label"].nunique()
     mixed = "".join(f" {name} moves away from another label in some runs." for name in differ.index[differ > 1])
     return f"{note}n: {counted}.{mixed}"
