@@ -1,0 +1,44 @@
+"""Every attack that the package offers, in each of its norms, set so that it is quick: new ones join by themselves."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import hardlight.attacks
+from hardlight.attacks import FGSM, PGD, Attack, FixedBudget, MinimalFGSM
+
+EPS = {"linf": 0.1, "l2": 0.3, "l1": 0.8, "l0": 3.0}
+
+QUICK = {"steps": 6, "binary_search_steps": 2, "queries": 60}
+"""Settings by their names, for every attack that has them and is not told otherwise below."""
+
+WORST_OF = {
+    "linf": {"pgd": PGD(eps=1, steps=3), "minimal": MinimalFGSM(eps_step=0.05), "fgsm": FGSM(eps=1)},
+    "l2": {"fgsm": FGSM(eps=1), "pgd": PGD(eps=1, steps=3)},
+    "l1": {"minimal": MinimalFGSM(norm="l1", eps_step=0.2, eps_max=2), "fgsm": FGSM(eps=1)},
+}
+
+OWN: dict[str, dict[str, dict[str, Any]]] = {
+    "MinimalFGSM": {"linf": {"eps_step": 0.05}, "l2": {"eps_step": 0.2}, "l1": {"eps_step": 0.5, "eps_max": 6}},
+    "WorstOf": {norm: {"attacks": attacks} for norm, attacks in WORST_OF.items()},  # no attack has a budget in l0
+}
+"""By class and norm. What is here has these norms alone."""
+
+
+def _every() -> Iterator[Attack]:
+    for name in hardlight.attacks.__all__:
+        kind = getattr(hardlight.attacks, name)
+        if not inspect.isclass(kind) or not issubclass(kind, Attack) or inspect.isabstract(kind):
+            continue
+        quick = {field: value for field, value in QUICK.items() if field in kind.__dataclass_fields__}
+        budget = issubclass(kind, FixedBudget)
+        for norm in OWN.get(name, kind.norms):
+            settings = quick | OWN.get(name, {}).get(norm, {}) | ({"eps": EPS[norm]} if budget else {})
+            yield kind(norm=norm, **settings)
+
+
+EVERY = list(_every())
+
+
+def name(attack: Attack) -> str:
+    return f"{type(attack).__name__}-{attack.norm}"
