@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import hardlight.attacks
@@ -42,3 +43,13 @@ EVERY = list(_every())
 
 def name(attack: Attack) -> str:
     return f"{type(attack).__name__}-{attack.norm}"
+
+
+def variants(attack: Attack) -> Iterator[Attack]:
+    """The attack, and with what it can wear and set besides."""
+    yield attack
+    yield replace(attack, label="predicted", eot=2)
+    if attack.draws:
+        yield replace(attack, restarts=2)
+    if hasattr(attack, "early_stop"):
+        yield replace(attack, early_stop=True, **({"restarts": 2} if attack.draws else {}))

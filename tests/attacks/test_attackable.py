@@ -4,14 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from hardlight.attacks import FGSM, PGD, Noise, RandomFGSM, attackable
+from hardlight.attacks import FGSM, PGD, Noise, attackable
 
 ATTACKS = [
-    FGSM(eps=0.1),
     FGSM(eps=0.1, norm="l1", label="predicted"),
-    RandomFGSM(eps=0.1),
     Noise(eps=0.1),
-    PGD(eps=0.1, steps=3),
     PGD(eps=0.1, norm="l2", steps=3, restarts=2, early_stop=True),
 ]
 attacks = pytest.mark.parametrize("attack", ATTACKS, ids=repr)

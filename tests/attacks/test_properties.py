@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from every_attack import EVERY, name
+from every_attack import EVERY, name, variants
 from linear_oracle import Linear, rows_with_blocks
 from small_nets import small_batch, small_net
 
@@ -93,11 +93,12 @@ def test_a_sample_does_not_notice_the_others(attack, mlp, batch):
         pytest.xfail("it makes one perturbation for all")
     x, y = batch
     index = torch.arange(10) + 3
-    whole = attack(mlp, x, y, index=index)
     mixed = torch.randperm(10, generator=torch.Generator().manual_seed(0))
-    for rows in mixed.split([1, 6, 3]):
-        part = attack(mlp, x[rows], y[rows], index=index[rows])
-        torch.testing.assert_close(part, whole[rows], rtol=0, atol=1e-6)
+    for variant in variants(attack):
+        whole = variant(mlp, x, y, index=index)
+        for rows in mixed.split([1, 9]):
+            part = variant(mlp, x[rows], y[rows], index=index[rows])
+            torch.testing.assert_close(part, whole[rows], rtol=0, atol=1e-6)
 
 
 @every
@@ -215,9 +216,9 @@ def test_no_samples(attack, mlp, batch):
 
 @every
 def test_counts_are_the_models_own(attack, mlp, batch):
-    for worn in ({}, {"label": "predicted", "eot": 2}, {"restarts": 2} if attack.draws else {}):
+    for variant in variants(attack):
         recorder = Recorder(mlp)
-        outcome = replace(attack, **worn).run(recorder, *batch)
+        outcome = variant.run(recorder, *batch)
         assert outcome.forward_passes.shape == outcome.backward_passes.shape == (10,)
         assert outcome.forward_passes.sum() == sum(len(images) for images, _ in recorder.asked)
         assert outcome.backward_passes.sum() == recorder.backward

@@ -4,43 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from hardlight.attacks import FGSM, PGD, Noise, RandomFGSM
-
-
-class Counter:
-    """A plain callable that counts, with its own means, the images that pass it each way."""
-
-    def __init__(self, model):
-        self.model, self.forward, self.backward = model, 0, 0
-
-    def __call__(self, x):
-        self.forward += len(x)
-        logits = self.model(x)
-        if logits.requires_grad:
-            logits.register_hook(self._hook)
-        return logits
-
-    def _hook(self, gradient):
-        self.backward += len(gradient)
-
-
-ATTACKS = [
-    FGSM(eps=0.1),
-    FGSM(eps=0.1, label="predicted"),
-    RandomFGSM(eps=0.1),
-    Noise(eps=0.1),
-    PGD(eps=0.1, steps=7, restarts=2),
-    PGD(eps=0.1, steps=7, restarts=3, early_stop=True),
-    PGD(eps=0.1, steps=7, random_start=False, early_stop=True, label="predicted"),
-]
-
-
-@pytest.mark.parametrize("attack", ATTACKS, ids=repr)
-def test_counts_are_those_of_the_model_itself(attack, mlp, batch):
-    counter = Counter(mlp)
-    outcome = attack.run(counter, *batch)
-    assert outcome.forward_passes.shape == outcome.backward_passes.shape == (64,)
-    assert (outcome.forward_passes.sum(), outcome.backward_passes.sum()) == (counter.forward, counter.backward)
+from hardlight.attacks import FGSM, PGD
 
 
 @pytest.mark.parametrize(("restarts", "label"), [(1, "true"), (3, "predicted")])
@@ -84,7 +48,6 @@ class Broken(nn.Module):
         raise AssertionError(self.how)
 
 
-@pytest.mark.parametrize("attack", [FGSM(eps=0.1), FGSM(eps=0.1, norm="l2"), RandomFGSM(eps=0.1), PGD(eps=0.1)])
 @pytest.mark.parametrize(
     ("how", "words"),
     [
@@ -96,10 +59,10 @@ class Broken(nn.Module):
     ],
 )
 @pytest.mark.parametrize("trainable", [True, False])
-def test_a_model_without_a_gradient_is_refused(attack, how, words, trainable, mlp, batch):
+def test_a_model_without_a_gradient_is_refused(how, words, trainable, mlp, batch):
     model = Broken(mlp, how).requires_grad_(trainable)
     with pytest.raises(ValueError, match=words):
-        attack(model, *batch)
+        FGSM(eps=0.1)(model, *batch)
 
 
 @pytest.mark.parametrize(
@@ -108,16 +71,3 @@ def test_a_model_without_a_gradient_is_refused(attack, how, words, trainable, ml
 def test_logits_of_another_shape_are_refused(reshape, mlp, batch):
     with pytest.raises(ValueError, match=r"logits \(N, K\)"):
         FGSM(eps=0.1)(lambda x: reshape(mlp(x)), *batch)
-
-
-@pytest.mark.parametrize(
-    "attack",
-    [FGSM(eps=0.1), FGSM(eps=0.1, norm="l2"), FGSM(eps=0.5, norm="l1"), PGD(eps=0.1), PGD(eps=0.1, norm="l2")],
-    ids=repr,
-)
-def test_a_constant_model_gives_no_nan(attack, batch):
-    x, y = batch
-    x_adv = attack(lambda x: 0 * x.flatten(1)[:, :4] + 1, x, y)
-    assert x_adv.isfinite().all()
-    if isinstance(attack, FGSM):
-        assert torch.equal(x_adv, x)
