@@ -3,8 +3,10 @@
 from hardlight.attacks.attack import Attack, FixedBudget, MinimalNorm, Outcome
 from hardlight.attacks.attackable import attackable
 from hardlight.attacks.bim import BIM
+from hardlight.attacks.deepfool import DeepFool
 from hardlight.attacks.fgsm import FGSM
 from hardlight.attacks.goal import Goal
+from hardlight.attacks.jsma import JSMA
 from hardlight.attacks.mi_fgsm import MIFGSM
 from hardlight.attacks.minimal_fgsm import MinimalFGSM
 from hardlight.attacks.noise import Noise
@@ -16,9 +18,11 @@ from hardlight.attacks.worst_of import WorstOf
 __all__ = [
     "BIM",
     "FGSM",
+    "JSMA",
     "MIFGSM",
     "PGD",
     "Attack",
+    "DeepFool",
     "FixedBudget",
     "Goal",
     "MinimalFGSM",
