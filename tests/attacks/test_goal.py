@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, softplus
 
 from hardlight.attacks import FGSM, PGD, Goal
-from hardlight.attacks.goal import cross_entropy_margin, margin
+from hardlight.attacks.goal import cross_entropy_margin, dlr, margin, targeted_dlr
 
 
 @pytest.fixture
@@ -47,6 +47,78 @@ class TestDefinitions:
         rows = torch.tensor([3, 8])
         part = Goal(y, targeted=True, loss="margin")[rows]
         assert torch.equal(part.value(logits[rows]), Goal(y, True, "margin").value(logits)[rows])
+
+
+class TestDLR:
+    Z = torch.tensor([[1.0, 4.0, 3.0, 0.0]]).expand(3, 4)
+
+    def test_by_hand(self):
+        values = dlr(self.Z, torch.tensor([1, 2, 3]))
+        assert values.tolist() == pytest.approx([-1 / 3, 1 / 3, 4 / 3])
+        values = targeted_dlr(self.Z, torch.tensor([1, 1, 0]), torch.tensor([2, 3, 1]))
+        assert values.tolist() == pytest.approx([-1 / 3.5, -4 / 3.5, 3 / 3.5])
+
+    def test_of_three_classes_by_hand(self):
+        z = self.Z[:, :3]
+        assert dlr(z, torch.tensor([1, 2, 0])).tolist() == pytest.approx([-1 / 3, 1 / 3, 1])
+        values = targeted_dlr(z, torch.tensor([1, 1, 0]), torch.tensor([2, 0, 1]))
+        assert values.tolist() == [-1, -3, 3]
+
+    def test_of_two_classes_it_is_the_margin(self):
+        z = self.Z[:2, :2]
+        assert dlr(z, torch.tensor([1, 0])).tolist() == [-3, 3]
+        assert targeted_dlr(z, torch.tensor([1, 0]), torch.tensor([0, 1])).tolist() == [-3, 3]
+
+    @pytest.mark.parametrize("classes", [3, 4, 6])
+    def test_neither_shift_nor_scale_changes_it(self, classes, logits, y):
+        z, y = logits[:, :classes], y % classes
+        target = (y + 1) % classes
+        for change in (1e-6 * z, 1e6 * z, z + 100):
+            torch.testing.assert_close(dlr(change, y), dlr(z, y), rtol=0, atol=1e-8)
+            if classes > 3:
+                value = targeted_dlr(z, y, target)
+                torch.testing.assert_close(targeted_dlr(change, y, target), value, rtol=0, atol=1e-8)
+
+    @pytest.mark.parametrize("classes", [2, 3, 4, 6])
+    def test_gradients_are_the_finite_differences(self, classes, logits, y):
+        z, y = logits[:, :classes].clone().requires_grad_(), y % classes
+        target = (y + 1) % classes
+        torch.autograd.gradcheck(lambda z: dlr(z, y), z)
+        torch.autograd.gradcheck(lambda z: targeted_dlr(z, y, target), z)
+
+    @pytest.mark.parametrize("classes", [2, 3, 4, 6])
+    def test_no_target_lies_on_a_plateau(self, classes, logits):
+        """Over z_π1 - z_π3 the target that comes third would."""
+        z = logits[:, :classes].clone().requires_grad_()
+        order = z.argsort(dim=1, descending=True)
+        for rank in range(1, classes):
+            for value in (
+                Goal(order[:, 0], loss="dlr", rival=order[:, rank]).value(z),
+                Goal(order[:, rank], targeted=True, loss="dlr").value(z),
+            ):
+                (gradient,) = torch.autograd.grad(value.sum(), z)
+                assert gradient.gather(1, order[:, [rank]]).min() > 1e-3
+
+    def test_it_agrees_with_the_prediction(self, logits, y):
+        assert torch.equal(dlr(logits, y) > 0, logits.argmax(1) != y)
+        goal = Goal(y, targeted=True, loss="dlr")
+        assert torch.equal(goal.value(logits) > 0, goal.reached(logits))
+        assert goal.reached(logits).any()
+
+    @pytest.mark.parametrize("z", [[0.0, 0, 0, 0], [5.0, 5, 5, -9], [1e15, 1e15, 1e15, 0], [3e-38, 0, 0, 0]])
+    @pytest.mark.parametrize("classes", [2, 3, 4])
+    def test_equal_and_vanishing_logits_give_finite_gradients(self, z, classes):
+        leaf = torch.tensor([z[:classes]] * classes, requires_grad=True)
+        y = torch.arange(classes)
+        for value in (dlr(leaf, y), targeted_dlr(leaf, y, y.flip(0))):
+            assert value.isfinite().all()
+            (gradient,) = torch.autograd.grad(value.sum(), leaf)
+            assert gradient.isfinite().all()
+
+    def test_rows_keep_their_rivals(self, logits, y):
+        rows = torch.tensor([3, 8])
+        goal = Goal(y, loss="dlr", rival=(y + 2) % 6)
+        assert torch.equal(goal[rows].value(logits[rows]), goal.value(logits)[rows])
 
 
 class Scaled(nn.Module):
