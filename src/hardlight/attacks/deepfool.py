@@ -1,0 +1,117 @@
+"""DeepFool (Moosavi-Dezfooli, Fawzi, Frossard, CVPR 2016): step by step to the linearised model's nearest boundary."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from hardlight import checks
+from hardlight.attacks.attack import MinimalNorm
+from hardlight.attacks.goal import Goal
+from hardlight.attacks.queries import Queries, Trace
+from hardlight.tensors import clamp, norms, per_sample, steepest
+
+DUAL = {"l2": "l2", "linf": "l1"}
+_LEAD = 64  # what a step aims at past the boundary, in units of a float's precision of the logits' spread
+_SHORTEST, _LONGEST = 1e-5, 1e6  # of a step
+_WORTH_A_PASS = 2 / 3  # a forward pass of this share of a batch and its backward pass cost what one of all does
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepFool(MinimalNorm):
+    """Steps to the nearest boundary of the linearised model, each ``1 + overshoot`` times as long as that needs.
+
+    At most ``steps`` of them; a sample leaves at the first iterate that fools the model, clipped to the box and with
+    its overshoot. At every iterate the ``candidates`` classes of highest logit are the label's rivals. With a target,
+    each step goes to the target's boundary with the class that leads. No step is shorter than 1e-5 (the authors' code
+    adds 1e-4 to each), since what the box takes from one may leave it just short of the boundary for ever.
+
+    The paper looks at the gradients of every rival, we at those that can still be nearest: a rival is passed over if,
+    to be it, it would have to be more than ``slack`` times as steep as when last seen (never seen: as the steepest
+    seen). A ``slack`` of 1e15 passes over none.
+    """
+
+    steps: int = 100
+    overshoot: float = 0.02
+    candidates: int = 9
+    slack: float = 1.4
+
+    norms: ClassVar[tuple[str, ...]] = ("l2", "linf")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.whole("steps", self.steps, low=1)
+        checks.non_negative("overshoot", self.overshoot)
+        checks.whole("candidates", self.candidates, low=1)
+        checks.number("slack", self.slack, low=1)
+
+    @property
+    def passes(self) -> int:
+        return 1 + min(self.steps, 9)  # most samples leave early
+
+    def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
+        found = x.clone()
+        rows, x_adv, steep = torch.arange(len(x), device=x.device), x, None
+        for _ in range(self.steps):
+            trace, aim = queries.trace(x_adv, rows), goal[rows]
+            cleared = aim.cleared(trace.logits)
+            found[rows[cleared]] = x_adv[cleared]
+            need = self._need(trace.logits, aim).to(x.dtype)
+            steep = torch.zeros_like(need) if steep is None else steep
+            distance, gradient = self._nearest(queries, trace, x_adv, aim, rows, need, steep, ~cleared)
+            left = distance.isfinite()
+            rows, x_adv, steep = rows[left], x_adv[left], steep[left]
+            if not len(rows):
+                return found
+            size = ((1 + self.overshoot) * distance[left]).clamp(_SHORTEST, _LONGEST)
+            x_adv = clamp(x_adv + per_sample(size, x_adv) * steepest(gradient[left], self.norm, 1.0, x_adv))
+        cleared = goal[rows].cleared(queries.logits(x_adv, rows))
+        found[rows[cleared]] = x_adv[cleared]
+        return found
+
+    def _need(self, logits: Tensor, goal: Goal) -> Tensor:
+        """By how much the logits must part for each rival's boundary to be crossed: (N, K), infinite for no rival."""
+        others = logits.scatter(1, goal.y[:, None], -torch.inf)
+        _, rivals = others.topk(1 if goal.targeted else min(self.candidates, logits.shape[1] - 1), dim=1)
+        gap = logits.gather(1, goal.y[:, None]) - logits.gather(1, rivals)
+        spread = logits.amax(1, keepdim=True) - logits.amin(1, keepdim=True)
+        least = _LEAD * torch.finfo(logits.dtype).eps * spread
+        return torch.full_like(logits, torch.inf).scatter(1, rivals, (-gap if goal.targeted else gap) + least)
+
+    def _nearest(
+        self,
+        queries: Queries,
+        trace: Trace,
+        x: Tensor,
+        goal: Goal,
+        rows: Tensor,
+        need: Tensor,
+        steep: Tensor,
+        standing: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """The distance (N,) of the nearest boundary, infinite where there is none or it is not asked, and its gradient.
+
+        ``steep`` (N, K) holds the dual norms of the gradients last seen, 0 if never, and is kept up to date.
+        """
+        sign = -1.0 if goal.targeted else 1.0
+        distance, gradient = torch.full_like(need[:, 0], torch.inf), torch.zeros_like(x)
+        held = torch.arange(len(x), device=x.device)  # by the trace
+        while True:
+            believed = self.slack * torch.where(steep > 0, steep, steep.amax(1, keepdim=True))
+            bound = torch.where(need.isfinite() & (believed == 0), 0, need / believed)
+            closest, rival = bound.min(1)
+            asked = (standing & (closest < distance)).nonzero().squeeze(1)
+            if not len(asked):
+                return distance, gradient
+            if len(asked) < _WORTH_A_PASS * len(held):
+                held, trace = asked, queries.trace(x[asked], rows[asked])
+            k = rival[asked]
+            by_logits = torch.zeros_like(need)
+            by_logits[asked, k], by_logits[asked, goal.y[asked]] = sign, -sign
+            slope = torch.zeros_like(x).index_copy(0, held, trace.gradient(by_logits[held], again=True))[asked]
+            length = norms(slope, DUAL[self.norm])
+            reach = torch.where(length > 0, need[asked, k] / length, torch.inf)
+            steep[asked, k], need[asked, k] = length, torch.inf
+            nearer = reach < distance[asked]
+            distance[asked[nearer]], gradient[asked[nearer]] = reach[nearer], slope[nearer]
