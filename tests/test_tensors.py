@@ -3,7 +3,18 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from hardlight.tensors import NORMS, clamp, norms, per_sample, project, steepest, surrogate, unit
+from hardlight.tensors import (
+    NORMS,
+    clamp,
+    confine,
+    norms,
+    per_sample,
+    project,
+    project_l1_box,
+    steepest,
+    surrogate,
+    unit,
+)
 
 
 @pytest.fixture
@@ -108,3 +119,67 @@ def test_l1_passes_over_pixels_without_room_and_without_gradient():
     step = steepest(gradient, "l1", 0.3, x)
     torch.testing.assert_close(step, torch.tensor([[0.0, 0.1, -0.2, 0.0]]))
     torch.testing.assert_close(steepest(gradient, "l1", 9.0, x), torch.tensor([[0.0, 0.1, -0.5, 0.0]]))
+
+
+class TestL1WithinTheBox:
+    @staticmethod
+    def threshold(delta, room, eps):
+        """The λ at which the norm of min(max(|δ| - λ, 0), room) is eps, or 0, by bisection."""
+        low, high = 0.0, np.abs(delta).max()
+        if np.minimum(np.abs(delta), room).sum() <= eps:
+            return 0.0
+        for _ in range(200):
+            middle = (low + high) / 2
+            spent = np.minimum(np.maximum(np.abs(delta) - middle, 0), room).sum()
+            low, high = (middle, high) if spent > eps else (low, middle)
+        return high
+
+    @pytest.mark.parametrize(("dtype", "accuracy"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+    @pytest.mark.parametrize("eps", [0.01, 0.3, 2.0, 12.0, 500.0])
+    @pytest.mark.parametrize("pixels", [1, 2, 12, 784])
+    def test_meets_the_conditions_of_the_optimum(self, pixels, eps, dtype, accuracy):
+        g = torch.Generator().manual_seed(pixels)
+        x = (1.4 * torch.rand(20, pixels, generator=g) - 0.2).clamp(0, 1).to(dtype)
+        delta = (2 * torch.rand(20, 1, generator=g) * torch.randn(20, pixels, generator=g)).to(dtype)
+        found = project_l1_box(delta, eps, x).double().numpy()
+        x, delta = x.double().numpy(), delta.double().numpy()
+        room = np.where(delta > 0, 1 - x, x)
+        for k in range(20):
+            by = self.threshold(delta[k], room[k], eps)
+            expected = np.sign(delta[k]) * np.minimum(np.maximum(np.abs(delta[k]) - by, 0), room[k])
+            np.testing.assert_allclose(found[k], expected, rtol=0, atol=accuracy)
+
+    @pytest.mark.parametrize("eps", [0.05, 0.7, 2.0])
+    def test_is_the_nearest_point_of_both(self, delta, eps):
+        x = torch.rand(delta.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        found = project_l1_box(delta, eps, x)
+        assert norms(found, "l1").max() <= eps * (1 + 1e-12)
+        for pixels, sample, near in zip(*(t.flatten(1).numpy() for t in (x, delta, found)), strict=True):
+            # up and down apart, so that the norm is their sum
+            inside = {"type": "ineq", "fun": lambda d: eps - d.sum()}
+            bounds = [(0, high) for high in (*(1 - pixels), *pixels)]
+            best = minimize(
+                lambda d, s=sample: ((d[:12] - d[12:] - s) ** 2).sum(), np.zeros(24), bounds=bounds, constraints=inside
+            )
+            assert best.success
+            assert ((near - sample) ** 2).sum() == pytest.approx(best.fun, rel=1e-4, abs=1e-5)
+
+    def test_leaves_what_is_inside_and_survives_what_is_far_out(self, delta):
+        x = torch.full((1, 3), 0.5)
+        inside = torch.tensor([[0.2, -0.1, 0.0]])
+        torch.testing.assert_close(project_l1_box(inside, 0.3, x), inside, rtol=0, atol=1e-7)
+        assert project_l1_box(torch.zeros(1, 3), 0.3, x).abs().max() == 0
+        far = project_l1_box(torch.tensor([[1e15, -3e14, 0.0]]), 1e15, x)
+        assert far.tolist() == [[0.5, -0.5, 0.0]]
+        # each of equals gets the same
+        torch.testing.assert_close(project_l1_box(torch.ones(1, 3), 0.3, x), torch.full((1, 3), 0.1))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_what_is_confined_keeps_to_the_ball_and_the_box(delta, norm):
+    x = torch.rand(delta.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    near = confine(x + delta, x, norm, 0.4)
+    assert norms(near - x, norm).max() == pytest.approx(0.4)
+    assert near.min() >= 0
+    assert near.max() <= 1
+    assert torch.equal(confine(x, x, norm, 0.4), x)

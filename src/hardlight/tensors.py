@@ -64,6 +64,34 @@ def project(delta: Tensor, norm: str, eps: float) -> Tensor:
     raise ValueError(f"projection is defined for linf and l2, got {norm!r}")
 
 
+def project_l1_box(delta: Tensor, eps: float, x: Tensor) -> Tensor:
+    """The nearest point (Euclidean) of the l1 ball of radius ``eps`` that leaves x + delta in the box [0, 1].
+
+    It is sign(δ)·min(max(|δ| - λ, 0), room), room being what the box leaves; its norm falls piecewise linearly in λ,
+    and sorting the 2·pixels points where it bends gives the λ >= 0 at which it is ``eps`` (Croce and Hein, ICML 2021).
+    """
+    flat, x = delta.flatten(1), x.flatten(1)
+    size = flat.abs()
+    room = torch.where(flat > 0, 1 - x, x)
+    bends, order = torch.cat([size, size - room], 1).clamp_min(0).sort(dim=1, descending=True)
+    falling = torch.where(order < size.shape[1], 1, -1).cumsum(1)  # how fast the norm grows below each bend
+    below = torch.cat([bends[:, 1:], torch.zeros_like(bends[:, :1])], 1)
+    norm = ((bends - below) * falling).cumsum(1, dtype=torch.float64)  # at the next bend
+    first = (norm < eps).sum(1, keepdim=True).clamp_max(norm.shape[1] - 1)
+    excess = (norm.gather(1, first) - eps).clamp_min(0) / falling.gather(1, first).clamp_min(1)
+    threshold = below.gather(1, first) + excess.to(size.dtype)
+    return (torch.minimum((size - threshold).clamp_min(0), room) * flat.sign()).reshape(delta.shape)
+
+
+def confine(x_adv: Tensor, x: Tensor, norm: str, eps: float) -> Tensor:
+    """Into the ball of radius ``eps`` around ``x`` and the box [0, 1].
+
+    In linf and l1 to the nearest such point; in l2 into the ball, then into the box.
+    """
+    delta = x_adv - x
+    return clamp(x + (project_l1_box(delta, eps, x) if norm == "l1" else project(delta, norm, eps)))
+
+
 def steepest(gradient: Tensor, norm: str, eps: float, x: Tensor) -> Tensor:
     """The step of norm ``eps`` that raises a linear loss most: eps·sign(g) in linf, eps·g/‖g‖₂ in l2.
 
