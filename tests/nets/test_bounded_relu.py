@@ -6,7 +6,7 @@ from hardlight.nets import BoundedReLU
 
 X = torch.tensor([-1.0, -0.1, 0.25, 0.4, 3.0])  # not at the bounds, where torch's own versions differ
 INSIDE = torch.tensor([0.0, 0, 1, 1, 0])
-LEAKY = torch.tensor([0.1, 0.1, 1, 1, 0.1])
+LEAKY = torch.tensor([0.03, 0.03, 1, 1, 0.03])
 
 
 def sloped(layer, x=X):
@@ -47,7 +47,7 @@ def test_the_slope_is_the_classs_to_set():
 
 def test_what_is_said_of_it():
     assert BoundedReLU(2.0).gradient == "exact, zero outside [0, 2]"
-    assert BoundedReLU(2.0, "leaky").gradient == "leaky, slope 0.1 outside [0, 2]"
+    assert BoundedReLU(2.0, "leaky").gradient == "leaky, slope 0.03 outside [0, 2]"
     assert repr(BoundedReLU(2.0)) == "BoundedReLU(t=2.0)"
 
 

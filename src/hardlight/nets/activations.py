@@ -18,7 +18,7 @@ class BoundedReLU(nn.Module):
     """
 
     OFFERED: ClassVar[tuple[str, ...]] = ("leaky", "exact")
-    SLOPE: ClassVar[float] = 0.1
+    SLOPE: ClassVar[float] = 0.03  # less helps a saturated net less, more misleads on one that is not
 
     def __init__(self, t: float = 1.0, backward: str = "exact") -> None:
         super().__init__()
