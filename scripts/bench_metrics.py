@@ -5,8 +5,7 @@
 1,000 test images of MNIST against its 60,000 training images, with one thread and as bench_training.py measures: the
 ways take turns, each turn counts CPU-seconds. For each way also: the peak of memory beyond the images themselves, in
 its first turn, and the largest relative error against NumPy's float64 over all pairs. scikit-learn is none of
-hardlight's dependencies: where it is absent, it is left out, and that is said. A later way may live on memory that an
-earlier one gave back, so that hardlight, the first, gets the least of that.
+hardlight's dependencies: where it is absent, it is left out, and that is said.
 """
 
 import os
@@ -24,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from bench_training import Clock, Comparison, Way, conclude, show, take_turns
+from benchmark import Clock, Comparison, Way, conclude, peak_mib, show, take_turns
 from rich.console import Console
 from torch import Tensor
 
@@ -61,12 +60,6 @@ def in_float64(x: Tensor, train: Tensor) -> Tensor:
     return torch.from_numpy(np.sqrt(np.concatenate(nearest).clip(0)))
 
 
-def kib(field: str) -> int:
-    """A line of what Linux tells of this process's memory."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field))
-
-
 @dataclass
 class Measured:
     """A way of measuring, and what it needed and found the first time."""
@@ -78,10 +71,7 @@ class Measured:
     found: Tensor = field(init=False)
 
     def first(self) -> None:
-        Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-        before = kib("VmRSS")
-        self.found = self.measure(self.x, self.train)
-        self.peak_mib = (kib("VmHWM") - before) / 1024
+        self.found, self.peak_mib = peak_mib(partial(self.measure, self.x, self.train))
 
     def turn(self) -> tuple[float, float]:
         clock = Clock()

@@ -12,38 +12,30 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch reads it
 
 import argparse
-import gc
 import io
 import itertools
 import logging
-import platform
-import re
-import shlex
-import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from benchmark import Clock, Comparison, Way, conclude, show, take_turns
 from hydra import compose, initialize_config_dir
 from PIL import Image
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
-from scipy.stats import bootstrap
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision.transforms import ToTensor
 
-from hardlight import __version__, config
+from hardlight import config
 from hardlight.build import training
 from hardlight.build.data import datamodule
 from hardlight.build.evaluation import attack_grids
@@ -54,66 +46,6 @@ from hardlight.data import BatchLoader, ImageSet, ShippedSample
 
 WARM_UP = 3  # steps before the clock starts
 BATCH = 128
-
-
-class Clock:
-    """CPU and wall seconds since it was made."""
-
-    def __init__(self) -> None:
-        self.cpu, self.wall = time.process_time(), time.perf_counter()
-
-    def read(self) -> tuple[float, float]:
-        return time.process_time() - self.cpu, time.perf_counter() - self.wall
-
-
-@dataclass
-class Way:
-    """One way of doing the work: ``turn`` does ``samples`` of it and returns its CPU and wall seconds."""
-
-    name: str
-    samples: int
-    turn: Callable[[], tuple[float, float]]
-    cpu: list[float] = field(default_factory=list)
-    wall: list[float] = field(default_factory=list)
-
-    def take_turn(self) -> None:
-        gc.collect()
-        cpu, wall = self.turn()
-        self.cpu.append(self.samples / cpu)
-        self.wall.append(self.samples / wall)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How many times as fast ``way`` is to be as ``against``; no ``goal``: for the reader to know."""
-
-    way: Way
-    against: Way
-    goal: float | None = None
-
-    def row(self) -> dict[str, Any]:
-        way, against = self.way, self.against
-        spread = bootstrap((way.cpu, against.cpu), ratio, paired=True, method="percentile", rng=0).confidence_interval
-        met = None if self.goal is None else ratio(way.cpu, against.cpu) >= self.goal
-        return {
-            "way": way.name,
-            "against": against.name,
-            "rounds": len(way.cpu),
-            "samples_per_cpu_second": np.median(way.cpu),
-            "against_samples_per_cpu_second": np.median(against.cpu),
-            "ratio": ratio(way.cpu, against.cpu),
-            "ratio_low": spread.low,
-            "ratio_high": spread.high,
-            "goal": self.goal,
-            "met": met,
-            "samples_per_wall_second": np.median(way.wall),
-            "against_samples_per_wall_second": np.median(against.wall),
-            "wall_ratio": ratio(way.wall, against.wall),
-        }
-
-
-def ratio(a: Any, b: Any, axis: int = -1) -> Any:
-    return np.median(a, axis=axis) / np.median(b, axis=axis)
 
 
 class Timed(pl.Callback):
@@ -232,54 +164,6 @@ def data_comparisons(n: int) -> list[Comparison]:
         Way("PIL → ToTensor", n, partial(epoch, DataLoader(single, BATCH, shuffle=True))),
     )
     return [Comparison(ours, tensors, goal=4), Comparison(ours, pil, goal=40)]
-
-
-def take_turns(comparisons: list[Comparison], rounds: int, console: Console) -> None:
-    ways = {id(way): way for each in comparisons for way in (each.way, each.against)}.values()
-    for number in range(rounds):
-        for way in ways:
-            console.print(f"round {number + 1} of {rounds}: {way.name}", style="dim")
-            way.take_turn()
-
-
-def show(rows: pd.DataFrame, console: Console) -> None:
-    table = Table(
-        "", "samples/s\nCPU", "\nwall", "ratio\nCPU, 95 %", "\nwall", "goal", box=SIMPLE_HEAD, show_lines=True
-    )
-    for row in rows.itertuples():
-        table.add_row(
-            f"{row.way}\n/ {row.against}",
-            f"{row.samples_per_cpu_second:,.0f}\n{row.against_samples_per_cpu_second:,.0f}",
-            f"{row.samples_per_wall_second:,.0f}\n{row.against_samples_per_wall_second:,.0f}",
-            f"{row.ratio:.3g}\n{row.ratio_low:.3g}–{row.ratio_high:.3g}",
-            f"{row.wall_ratio:.3g}",
-            "" if pd.isna(row.goal) else f"≥ {row.goal:g}\n{'met' if row.met else 'MISSED'}",
-        )
-    console.print(table)
-
-
-def hardware() -> str:
-    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    return f"{names[0]}, {len(names)} cores, of which one is used"
-
-
-def conclude(rows: pd.DataFrame, started: str, clock: Clock, out: Path | None, console: Console) -> None:
-    """How the rows came about: said, and with them in the file ``out``."""
-    cpu, wall = clock.read()
-    facts = {
-        "command": shlex.join(["python", *sys.argv]),
-        "versions": f"hardlight {__version__}, Python {platform.python_version()}, torch {torch.__version__}, "
-        f"pytorch-lightning {pl.__version__}",
-        "hardware": hardware(),
-        "date": started,
-        "duration": f"{cpu:.0f} s of CPU, {wall:.0f} s of wall time",
-    }
-    for key, fact in facts.items():
-        console.print(f"{key}: {fact}", highlight=False)
-    if out is not None:
-        with out.open("w") as file:
-            file.writelines(f"# {key}: {fact}\n" for key, fact in facts.items())
-            rows.to_csv(file, index=False, float_format="%.5g")
 
 
 def main() -> None:

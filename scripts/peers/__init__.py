@@ -1,0 +1,1 @@
+"""hardlight's attacks side by side with those of ART, Foolbox, torchattacks and adv-lib."""
