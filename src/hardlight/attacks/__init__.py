@@ -1,8 +1,10 @@
 """Attacks: frozen, callable dataclasses that work on any callable from pixels to logits."""
 
+from hardlight.attacks.apgd import APGD
 from hardlight.attacks.attack import Attack, FixedBudget, MinimalNorm, Outcome
 from hardlight.attacks.attackable import attackable
 from hardlight.attacks.bim import BIM
+from hardlight.attacks.cw import CW
 from hardlight.attacks.deepfool import DeepFool
 from hardlight.attacks.fgsm import FGSM
 from hardlight.attacks.goal import Goal
@@ -16,7 +18,9 @@ from hardlight.attacks.random_fgsm import RandomFGSM
 from hardlight.attacks.worst_of import WorstOf
 
 __all__ = [
+    "APGD",
     "BIM",
+    "CW",
     "FGSM",
     "JSMA",
     "MIFGSM",

@@ -1,0 +1,117 @@
+"""Auto-PGD (Croce and Hein, ICML 2020), and its l1 form (Croce and Hein, ICML 2021)."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from hardlight import checks
+from hardlight.attacks.apgd_steps import Climb, Halving, Sparse
+from hardlight.attacks.attack import FixedBudget
+from hardlight.attacks.goal import LOSSES, Goal
+from hardlight.attacks.queries import Queries
+from hardlight.attacks.randomness import normal, uniform
+from hardlight.attacks.worst import Worst
+from hardlight.tensors import confine, unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class APGD(FixedBudget):
+    """Ascent whose step size needs no tuning: it is halved, from the best iterate on, where progress is poor.
+
+    From a random point of the ball ``steps`` steps, with ``rho`` the share of them in which the loss has to rise, in
+    linf and l2; in l1 sparse steps, whose size and sparsity follow the best iterate's, and no ``rho``. ``loss`` is
+    ``cross_entropy``, ``margin``, ``dlr``, or ``targeted_dlr``: one run towards each of the ``target_classes`` other
+    classes that are most likely on the clean image, in turn. A targeted attack has but its own target, and both DLR
+    are then the targeted one. ``early_stop`` lets a sample go as soon as it fools the model.
+
+    It differs from the papers in this: the cross-entropy is climbed by its log-odds, so that no confidence makes its
+    gradient vanish; the DLR is there for two and three classes too; the best iterate is one that fools the model before
+    any that does not, whatever the loss, and never the clean image itself; the start is uniform in the linf ball,
+    unscaled, and on the sphere in l2.
+    """
+
+    steps: int = 100
+    loss: str = "cross_entropy"
+    target_classes: int = 9
+    rho: float = 0.75
+    early_stop: bool = False
+
+    norms: ClassVar[tuple[str, ...]] = ("linf", "l2", "l1")
+    draws: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.whole("steps", self.steps, low=1)
+        checks.one_of("loss", self.loss, (*LOSSES, "targeted_dlr"))
+        checks.whole("target_classes", self.target_classes, low=1)
+        checks.fraction("rho", self.rho)
+        checks.flag("early_stop", self.early_stop)
+
+    @property
+    def passes(self) -> int:
+        climb = 1 + self.steps
+        return 1 + self.target_classes * (climb + 1) if self.loss == "targeted_dlr" else climb
+
+    @property
+    def stops_early(self) -> bool:
+        return self.early_stop
+
+    def exhaustive(self) -> Self:
+        return replace(self, early_stop=False)
+
+    def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
+        if self.loss != "targeted_dlr":
+            return self._climb(queries, x, replace(goal, loss=self.loss), index)
+        goal = replace(goal, loss="dlr")
+        if goal.targeted:
+            return self._climb(queries, x, goal, index)
+        logits = queries.logits(x)
+        likely = logits.scatter(1, goal.y[:, None], -torch.inf).argsort(dim=1, descending=True, stable=True)
+        worst = Worst(queries, x, goal)
+        for turn in range(min(self.target_classes, logits.shape[1] - 1)):
+            rows = worst.standing if self.early_stop else torch.arange(len(x), device=x.device)
+            if not len(rows):
+                break
+            towards = replace(goal[rows], rival=likely[rows, turn])
+            worst.offer(self._climb(queries.part(rows), x[rows], towards, index[rows], turn), rows)
+        return worst.x_adv
+
+    def _climb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor, turn: int = 0) -> Tensor:
+        result, active = x.clone(), torch.arange(len(x), device=x.device)
+        climb = Climb.start(x, self._start(x, index, turn))
+        if self.norm == "l1":
+            steps: Halving | Sparse = Sparse(climb, self.norm, self.eps, self.steps)
+        else:
+            steps = Halving(climb, self.norm, self.eps, self.steps, self.rho)
+        for done in range(self.steps + 1):
+            if done < self.steps:
+                gradient, logits = queries.gradient(climb.x_adv, goal, active)
+            else:
+                gradient, logits = climb.gradient, queries.logits(climb.x_adv, active)
+            reached = goal.reached(logits)
+            allowed = torch.ones_like(reached) if self.early_stop else (climb.x_adv != climb.x).flatten(1).any(1)
+            climb = climb.seen(gradient, goal.value(logits).to(x.dtype), reached, allowed)
+            if done == self.steps:
+                break
+            climb = steps.judge(climb, done)
+            if self.early_stop and bool(reached.any()):
+                result[active] = climb.best
+                left = ~reached
+                active, goal, climb = active[left], goal[left], climb[left]
+                steps.keep(left)
+                if not len(active):
+                    break
+            climb = replace(climb, x_adv=steps.step(climb))
+        result[active] = climb.best
+        return result
+
+    def _start(self, x: Tensor, index: Tensor, turn: int) -> Tensor:
+        if self.norm == "linf":
+            delta = (2 * uniform(index, x, seed=self.seed, stream="apgd", draw=turn) - 1) * self.eps
+        else:
+            delta = normal(index, x, seed=self.seed, stream="apgd", draw=turn)
+            if self.norm == "l2":
+                delta = self.eps * unit(delta, "l2")
+        return confine(x + delta, x, self.norm, self.eps)
