@@ -59,7 +59,7 @@ def by_hand(net, image, target, reached, *, rule, outputs, theta, gamma, reuse):
         if len(changed) + width > gamma * 12:
             usable = [i for i in usable if i in changed]
         ranked = [(salience(rule, gain, drop, pair), pair) for pair in itertools.combinations(usable, width)]
-        if not ranked or max(ranked)[0] <= 0:
+        if not ranked or (rule != "target" and max(ranked)[0] <= 0):
             return image, passes
         for i in max(ranked)[1]:
             x[i] = (x[i] + theta).clamp(0, 1)
@@ -177,19 +177,21 @@ class TestBestPair:
             gain, drop = gain.masked_fill(unusable, -torch.inf), drop.masked_fill(unusable, -torch.inf)
         elif kind == "none":
             drop = -drop.abs()
-        chosen, found = saliency.best_pair(gain, drop)
+        chosen, worth = saliency.best_pair(gain, drop)
+        found = worth > 0
         gains, drops = gain[:, :, None] + gain[:, None], drop[:, :, None] + drop[:, None]
         scores = torch.where((gains > 0) & (drops > 0) & ~torch.eye(n, dtype=torch.bool), gains * drops, 0)
         best = scores.flatten(1).amax(1)
         assert torch.equal(found, best > 0)
+        assert torch.equal(worth, best)
         assert torch.equal(scores[torch.arange(100), *chosen.unbind(1)][found], best[found])
         assert found.any() == (kind != "none" and n > 1)
 
     def test_where_nothing_can_be_pruned(self):
         """Every feature on the front: all pairs of 3·32·32, in blocks; those that share the total evenly are best."""
         gain = torch.linspace(-1, 3, 3072, dtype=torch.float64)[None]
-        chosen, found = saliency.best_pair(gain, 2 - gain)
-        assert found.all()
+        chosen, worth = saliency.best_pair(gain, 2 - gain)
+        assert float(worth) == pytest.approx(4, abs=1e-12)
         assert float(gain[0, chosen[0]].sum()) == pytest.approx(2, abs=1e-12)
         assert len(set(chosen[0].tolist())) == 2
 

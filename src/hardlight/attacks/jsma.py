@@ -28,12 +28,12 @@ class JSMA(MinimalNorm):
 
     ``rule`` chooses them, by what a step adds to the target's output (the gain) and takes off the sum of the others
     (the drop). ``pair``, the paper's: the two features of largest product of summed gain and summed drop, both
-    positive. ``single``: the one of largest gain·drop. ``target``: the two of largest gain, whatever the drop. Where
-    none has what the rule asks for, the image is given up and stays as it was.
+    positive. ``single``: the one of largest gain·drop. ``target``: the two of largest gain, be it negative, whatever
+    the drop. Where none has what the rule asks for, the image is given up and stays as it was.
 
-    ``outputs`` are the ``softmax``, or the ``logits``, which the paper used. Softmax sums to 1, so its drop is its gain
-    and ``pair`` the same as ``target``, at one backward pass a step for two. Features are ranked there by the
-    log-probability, which orders them as the probability does and does not vanish where that rounds to 0.
+    ``outputs`` are the ``softmax``, or the ``logits``, which the paper used. Softmax sums to 1, so that drop and gain
+    are equal and a step of any rule takes one backward pass, not two. Features are ranked there by the log-probability,
+    which orders them as the probability does and does not vanish where that rounds to 0.
 
     ``theta`` is the step in pixel units, of size 0.001…1: above 0 it raises pixels, below 0 it lowers them. With
     ``reuse`` a feature may be moved until it is at the edge of the box, without it once. ``gamma`` in (0, 1] is the
@@ -126,6 +126,11 @@ class JSMA(MinimalNorm):
             gain = drop = slope(own)
         else:
             gain, drop = slope(own, again=True), slope(own - 1)
+        if self.rule == "target":
+            chosen, worth = top_two(gain)
+            return chosen, worth.isfinite() & (worth != 0)
         if self.rule == "single":
-            return best_one(gain, drop)
-        return top_two(gain) if drop is gain else best_pair(gain, drop)
+            chosen, worth = best_one(gain, drop)
+        else:
+            chosen, worth = top_two(gain) if drop is gain else best_pair(gain, drop)
+        return chosen, worth > 0

@@ -1,8 +1,8 @@
 """The features that a saliency map names (Papernot, McDaniel, Jha, Fredrikson, Celik, Swami, EuroS&P 2016).
 
 A feature's ``gain`` is what a step on it adds to the target's output, its ``drop`` what it takes off the others' sum:
-both (N, n), and -inf where a feature is not to be used. Each function gives the chosen features (N, 1 or 2) and where
-any qualifies (N,).
+both (N, n), and -inf where a feature is not to be used. Each function gives the chosen features (N, 1 or 2) and how
+much they are worth (N,).
 """
 
 import torch
@@ -12,19 +12,19 @@ _PAIRS_AT_ONCE = 1 << 20  # of the whole batch
 
 
 def best_one(gain: Tensor, drop: Tensor) -> tuple[Tensor, Tensor]:
-    """The feature of largest gain·drop, of those that have both positive."""
-    score, chosen = torch.where((gain > 0) & (drop > 0), gain * drop, 0).max(1, keepdim=True)
-    return chosen, score.squeeze(1) > 0
+    """The feature of largest gain·drop, both positive, and that product: 0 where there is none."""
+    score, chosen = torch.where(gain > 0, gain * drop, 0).max(1, keepdim=True)
+    return chosen, score.squeeze(1)
 
 
 def top_two(gain: Tensor) -> tuple[Tensor, Tensor]:
-    """The two features of largest gain, if together it is positive: the best pair where drop is the same as gain."""
-    best, chosen = gain.topk(min(2, gain.shape[1]), dim=1)
-    return chosen, (best.sum(1) > 0) & (best.shape[1] == 2)
+    """The two features of largest gain, and what they gain together (N,): -inf where there are not two."""
+    gains, chosen = gain.topk(min(2, gain.shape[1]), dim=1)
+    return chosen, gains.sum(1) if gains.shape[1] == 2 else torch.full_like(gain[:, 0], -torch.inf)
 
 
 def best_pair(gain: Tensor, drop: Tensor) -> tuple[Tensor, Tensor]:
-    """The pair of largest (sum of gains)·(sum of drops), of those that have both sums positive.
+    """The pair of largest (sum of gains)·(sum of drops), both positive, and that product: 0 where there is none.
 
     Exact. A feature that two others match in both gain and drop can be replaced in any pair by the one of them that is
     not in it: the pair is sought in the Pareto front and the front of what is left without it, a few dozen features of
@@ -42,14 +42,14 @@ def best_pair(gain: Tensor, drop: Tensor) -> tuple[Tensor, Tensor]:
     for start in range(0, most, rows):
         gains = gain[:, start : start + rows, None] + gain[:, None]
         drops = drop[:, start : start + rows, None] + drop[:, None]
-        score = torch.where((gains > 0) & (drops > 0), gains * drops, 0)
+        score = torch.where(gains > 0, gains * drops, 0)
         score.diagonal(offset=start, dim1=1, dim2=2).zero_()  # a feature is no pair with itself
         score, partner = score.max(2)
         scores.append(score)
         partners.append(partner)
     best, one = torch.cat(scores, 1).max(1, keepdim=True)
     other = torch.cat(partners, 1).gather(1, one)
-    return candidates.gather(1, torch.cat([one, other], 1)), best.squeeze(1) > 0
+    return candidates.gather(1, torch.cat([one, other], 1)), best.squeeze(1)
 
 
 def _front(drop: Tensor) -> Tensor:
