@@ -5,8 +5,12 @@ from hardlight.attacks.attack import Attack, FixedBudget, MinimalNorm, Outcome
 from hardlight.attacks.attackable import attackable
 from hardlight.attacks.bim import BIM
 from hardlight.attacks.cw import CW
+from hardlight.attacks.cw_l0 import CWL0
+from hardlight.attacks.ddn import DDN
 from hardlight.attacks.deepfool import DeepFool
+from hardlight.attacks.fab import FAB
 from hardlight.attacks.fgsm import FGSM
+from hardlight.attacks.fmn import FMN
 from hardlight.attacks.goal import Goal
 from hardlight.attacks.jsma import JSMA
 from hardlight.attacks.mi_fgsm import MIFGSM
@@ -20,8 +24,12 @@ from hardlight.attacks.worst_of import WorstOf
 __all__ = [
     "APGD",
     "BIM",
+    "CWL0",
     "CW",
+    "DDN",
+    "FAB",
     "FGSM",
+    "FMN",
     "JSMA",
     "MIFGSM",
     "PGD",

@@ -1,0 +1,53 @@
+"""The nearest boundary of a model linearised at a point, from as few gradients as tell which it is."""
+
+import torch
+from torch import Tensor
+
+from hardlight.attacks.queries import Queries, Trace
+from hardlight.tensors import norms
+
+DUAL = {"linf": "l1", "l2": "l2", "l1": "linf"}
+_WORTH_A_PASS = 2 / 3  # a forward pass of this share of a batch and its backward pass cost what one of all does
+
+
+def nearest_boundary(
+    queries: Queries,
+    trace: Trace,
+    x: Tensor,
+    y: Tensor,
+    rows: Tensor,
+    need: Tensor,
+    steep: Tensor,
+    *,
+    norm: str,
+    slack: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The distance (N,), the gradient of z_rival − z_y and the rival (N,) of the nearest boundary of class ``y`` (N,).
+
+    ``trace`` is that of ``x``, and ``need`` (N, K) how far z_k − z_y is from the boundary with class k, infinite where
+    k is no rival; the distance is infinite and the gradient zero where none is met. ``steep`` (N, K) holds the dual
+    norms of the gradients last seen, 0 if never, and is kept up to date: a rival is passed over if it would have to be
+    more than ``slack`` times as steep as that (never seen: as the steepest seen) to be the nearest.
+    """
+    distance, gradient, nearest = torch.full_like(need[:, 0], torch.inf), torch.zeros_like(x), torch.zeros_like(y)
+    need = need.clone()
+    held = torch.arange(len(x), device=x.device)  # by the trace
+    while True:
+        believed = slack * torch.where(steep > 0, steep, steep.amax(1, keepdim=True))
+        bound = torch.where(need.isfinite() & (believed == 0), 0, need / believed)
+        closest, rival = bound.min(1)
+        asked = (closest < distance).nonzero().squeeze(1)
+        if not len(asked):
+            return distance, gradient, nearest
+        if len(asked) < _WORTH_A_PASS * len(held):
+            held, trace = asked, queries.trace(x[asked], rows[asked])
+        k = rival[asked]
+        by_logits = torch.zeros_like(need)
+        by_logits[asked, k], by_logits[asked, y[asked]] = 1.0, -1.0
+        slope = torch.zeros_like(x).index_copy(0, held, trace.gradient(by_logits[held], again=True))[asked]
+        length = norms(slope, DUAL[norm])
+        reach = torch.where(length > 0, need[asked, k] / length, torch.inf)
+        steep[asked, k], need[asked, k] = length, torch.inf
+        nearer = reach < distance[asked]
+        won = asked[nearer]
+        distance[won], gradient[won], nearest[won] = reach[nearer], slope[nearer], k[nearer]
