@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -35,7 +37,7 @@ def test_every_norm_is_known_and_no_other():
     for call in (norms, lambda d, n: project(d, n, 1.0), lambda d, n: steepest(d, n, 1.0, d)):
         with pytest.raises(ValueError, match="l3"):
             call(torch.ones(1, 2), "l3")
-    with pytest.raises(ValueError, match="linf and l2"):
+    with pytest.raises(ValueError, match="linf, l2 and l0"):
         project(torch.ones(1, 2), "l1", 1.0)
 
 
@@ -90,7 +92,22 @@ class TestProject:
             distance = ((found - sample) @ (found - sample)).item()
             assert distance == pytest.approx(best.fun, rel=1e-4, abs=1e-5)
 
-    @pytest.mark.parametrize("norm", ["linf", "l2"])
+    @pytest.mark.parametrize("eps", [0, 1, 3.9, 7])
+    def test_l0_keeps_the_best_of_all_sets(self, delta, eps):
+        delta[0] = 1.0  # all equal
+        projected = project(delta, "l0", eps).flatten(1)
+        assert norms(projected, "l0").tolist() == [int(eps)] * 6
+        for sample, found in zip(delta.flatten(1), projected, strict=True):
+            best = min(sample[list(out)].square().sum() for out in combinations(range(12), 12 - int(eps)))
+            assert (found - sample).square().sum().item() == pytest.approx(best.item(), rel=1e-12)
+
+    @pytest.mark.parametrize("norm", ["linf", "l2", "l1", "l0"])
+    def test_a_radius_of_its_own_for_each_sample(self, delta, norm):
+        eps, x = torch.tensor([0.0, 0.1, 1.0, 2.5, 7.0, 100.0], dtype=torch.float64), torch.full_like(delta, 0.3)
+        each = [confine((x + delta)[i : i + 1], x[:1], norm, float(eps[i])) for i in range(6)]
+        torch.testing.assert_close(confine(x + delta, x, norm, eps), torch.cat(each), rtol=0, atol=0)
+
+    @pytest.mark.parametrize("norm", ["linf", "l2", "l0"])
     def test_leaves_what_is_inside(self, delta, norm):
         assert torch.equal(project(delta, norm, 100.0), delta)
         assert torch.equal(project(torch.zeros(2, 3), norm, 0.1), torch.zeros(2, 3))

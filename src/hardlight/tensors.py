@@ -54,23 +54,35 @@ def unit(delta: Tensor, norm: str) -> Tensor:
     return scaled / per_sample(norms(scaled, norm), delta).clamp_min(torch.finfo(delta.dtype).tiny)
 
 
-def project(delta: Tensor, norm: str, eps: float) -> Tensor:
-    """The nearest point (Euclidean) of the ball of radius ``eps``, for linf and l2."""
+def project(delta: Tensor, norm: str, eps: float | Tensor) -> Tensor:
+    """The nearest point (Euclidean) of the ball of radius ``eps``, one number or one a sample (N,), but not for l1.
+
+    In l0 the ``eps`` largest entries stay, of equal ones the first.
+    """
+    if not isinstance(eps, Tensor):
+        eps = torch.full((len(delta),), eps, dtype=delta.dtype, device=delta.device)
+    radius = per_sample(eps, delta)
     if norm == "linf":
-        return delta.clamp(-eps, eps)
+        return delta.clamp(-radius, radius)
     if norm == "l2":
         length = per_sample(norms(delta, "l2"), delta)
-        return delta * (eps / length.clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1)
-    raise ValueError(f"projection is defined for linf and l2, got {norm!r}")
+        return delta * (radius / length.clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1)
+    if norm == "l0":
+        order = delta.flatten(1).abs().argsort(dim=1, descending=True, stable=True)
+        places = torch.arange(1, order.shape[1] + 1, device=delta.device).expand_as(order)
+        rank = torch.empty_like(order).scatter(1, order, places)
+        return delta * (rank.reshape(delta.shape) <= radius)
+    raise ValueError(f"projection is defined for linf, l2 and l0, got {norm!r}")
 
 
-def project_l1_box(delta: Tensor, eps: float, x: Tensor) -> Tensor:
+def project_l1_box(delta: Tensor, eps: float | Tensor, x: Tensor) -> Tensor:
     """The nearest point (Euclidean) of the l1 ball of radius ``eps`` that leaves x + delta in the box [0, 1].
 
     It is sign(δ)·min(max(|δ| - λ, 0), room), room being what the box leaves; its norm falls piecewise linearly in λ,
     and sorting the 2·pixels points where it bends gives the λ >= 0 at which it is ``eps`` (Croce and Hein, ICML 2021).
     """
     flat, x = delta.flatten(1), x.flatten(1)
+    eps = eps[:, None] if isinstance(eps, Tensor) else eps
     size = flat.abs()
     room = torch.where(flat > 0, 1 - x, x)
     bends, order = torch.cat([size, size - room], 1).clamp_min(0).sort(dim=1, descending=True)
@@ -83,10 +95,10 @@ def project_l1_box(delta: Tensor, eps: float, x: Tensor) -> Tensor:
     return (torch.minimum((size - threshold).clamp_min(0), room) * flat.sign()).reshape(delta.shape)
 
 
-def confine(x_adv: Tensor, x: Tensor, norm: str, eps: float) -> Tensor:
-    """Into the ball of radius ``eps`` around ``x`` and the box [0, 1].
+def confine(x_adv: Tensor, x: Tensor, norm: str, eps: float | Tensor) -> Tensor:
+    """Into the ball of radius ``eps``, one number or one a sample (N,), around ``x`` and the box [0, 1].
 
-    In linf and l1 to the nearest such point; in l2 into the ball, then into the box.
+    In linf and l1 to the nearest such point; in l2 and l0 into the ball, then into the box.
     """
     delta = x_adv - x
     return clamp(x + (project_l1_box(delta, eps, x) if norm == "l1" else project(delta, norm, eps)))

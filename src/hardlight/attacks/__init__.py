@@ -24,8 +24,8 @@ from hardlight.attacks.worst_of import WorstOf
 __all__ = [
     "APGD",
     "BIM",
-    "CWL0",
     "CW",
+    "CWL0",
     "DDN",
     "FAB",
     "FGSM",
