@@ -29,13 +29,23 @@ DRAWING = {"JSMA": {"targets": "random"}, "FAB": {"random_start": True}}
 
 GRADIENT_FREE = {"Noise", "Square", "HopSkipJump"}
 
-every = pytest.mark.parametrize("attack", EVERY, ids=name)
-budgeted = pytest.mark.parametrize("attack", [a for a in EVERY if isinstance(a, FixedBudget)], ids=name)
-stopping = pytest.mark.parametrize("attack", [a for a in EVERY if hasattr(a, "early_stop")], ids=name)
-minimal = pytest.mark.parametrize("attack", [a for a in EVERY if isinstance(a, MinimalNorm)], ids=name)
-drawing = pytest.mark.parametrize("attack", [a for a in EVERY if a.draws], ids=name)
-aiming = pytest.mark.parametrize("attack", [a for a in EVERY if type(a).__name__ != "Noise"], ids=name)
-climbing = pytest.mark.parametrize("attack", [a for a in EVERY if type(a).__name__ not in GRADIENT_FREE], ids=name)
+SLOW = {"AutoAttack"}  # nothing in it can be set: seconds a call
+
+
+def those(fits):
+    found = [attack for attack in EVERY if fits(attack)]
+    marks = [[pytest.mark.slow] if type(attack).__name__ in SLOW else [] for attack in found]
+    attacks = [pytest.param(attack, marks=each) for attack, each in zip(found, marks, strict=True)]
+    return pytest.mark.parametrize("attack", attacks, ids=name)
+
+
+every = those(lambda attack: True)
+budgeted = those(lambda attack: isinstance(attack, FixedBudget))
+minimal = those(lambda attack: isinstance(attack, MinimalNorm))
+stopping = those(lambda attack: hasattr(attack, "early_stop"))
+drawing = those(lambda attack: attack.draws)
+aiming = those(lambda attack: type(attack).__name__ != "Noise")
+climbing = those(lambda attack: type(attack).__name__ not in GRADIENT_FREE)
 
 
 @pytest.fixture(scope="module")
