@@ -26,15 +26,14 @@ def nearest_boundary(
 
     ``trace`` is that of ``x``, and ``need`` (N, K) how far z_k − z_y is from the boundary with class k, infinite where
     k is no rival; the distance is infinite and the gradient zero where none is met. ``steep`` (N, K) holds the dual
-    norms of the gradients last seen, 0 if never, and is kept up to date: a rival is passed over if it would have to be
-    more than ``slack`` times as steep as that (never seen: as the steepest seen) to be the nearest.
+    norms of the gradients last seen, 0 if never, and is kept up to date: a rival that was seen is passed over if, to be
+    the nearest, it would have to be more than ``slack`` times as steep as then.
     """
     distance, gradient, nearest = torch.full_like(need[:, 0], torch.inf), torch.zeros_like(x), torch.zeros_like(y)
     need = need.clone()
     held = torch.arange(len(x), device=x.device)  # by the trace
     while True:
-        believed = slack * torch.where(steep > 0, steep, steep.amax(1, keepdim=True))
-        bound = torch.where(need.isfinite() & (believed == 0), 0, need / believed)
+        bound = torch.where(need.isfinite() & (steep == 0), 0, need / (slack * steep))
         closest, rival = bound.min(1)
         asked = (closest < distance).nonzero().squeeze(1)
         if not len(asked):

@@ -30,9 +30,9 @@ class FAB(MinimalNorm):
 
     Ours: a random start (``random_start``, and every restart) lies at half the image's own distance to the first
     hyperplane, where the paper has a radius to be set. Hyperplanes lie past the boundary by the model's rounding
-    errors. Gradients are taken of the classes that can still be nearest: one is passed over if, to be it, it would have
-    to be more than ``slack`` times as steep as when last seen (never seen: as the steepest seen). The paper looks at
-    all, as a ``slack`` of 1e15 does.
+    errors. After the first step gradients are taken of the classes that can still be nearest: one is passed over if,
+    to be it, it would have to be more than ``slack`` times as steep as when last seen. The paper looks at all in every
+    step, as a ``slack`` of 1e15 does.
 
     With ``target_classes`` (FAB-T, of which AutoAttack takes 9) there is a run towards each of so many likeliest other
     classes, at one backward pass a step. With a target, each step goes to its boundary with the class that leads.
