@@ -43,6 +43,7 @@ from rich.table import Table
 from hardlight import UserError
 
 ROUNDS = 5
+QUICK = 1.0  # seconds: what takes longer runs once when it shall be quick
 AT_IMAGES = 512
 
 
@@ -180,7 +181,8 @@ def play(asked: argparse.Namespace, match, who, model, x, y, rounds: int, told: 
         n = min(match.quick, match.strong) if asked.quick else match.strong
         return list(strength.measure(match, who, model, x[:n], y[:n], limit=asked.limit, told=told))
     n = min(match.quick, match.images) if asked.quick else match.images
-    return [speed.measure(match, who, model, x[:n], y[:n], rounds=rounds, told=told), []]
+    long = QUICK if asked.quick else speed.LONG
+    return [speed.measure(match, who, model, x[:n], y[:n], rounds=rounds, long=long, told=told), []]
 
 
 def finish(asked, kept: Kept, played, started: str, clock: Clock, console: Console, peers: str) -> None:

@@ -1,12 +1,18 @@
 """adv-lib's counterparts (Rony, github.com/jeromerony/adversarial-library)."""
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from math import inf
+from types import ModuleType
 
-from adv_lib import attacks
 from torch import Tensor
 
 from peers.calls import Call, Counterpart
+
+if importlib.util.find_spec("visdom") is None:  # which adv-lib imports for plots that are not asked for here
+    sys.modules["visdom"] = ModuleType("visdom")
+from adv_lib import attacks
 
 P = {"linf": inf, "l2": 2, "l1": 1, "l0": 0}
 LOSSES = {"cross_entropy": "ce", "margin": "dl", "dlr": "dlr"}
@@ -37,7 +43,27 @@ def ddn(attack) -> Call:
 
 
 def fmn(attack) -> Call:
+    """Its l2 projection cuts pixels off at 1 where the scale was meant: what lies within the ball is stretched to it."""
     return called(attacks.fmn, norm=P[attack.norm], steps=attack.steps, α_init=attack.step_size, γ_init=attack.gamma)
+
+
+def cw(attack) -> Call:
+    search = {"binary_search_steps": attack.binary_search_steps, "initial_const": attack.initial_const}
+    descent = {"max_iterations": attack.steps, "learning_rate": attack.lr, "abort_early": attack.abort_early}
+    return called(attacks.carlini_wagner_l2, confidence=attack.confidence, **search, **descent)
+
+
+def apgd(attack) -> Call | None:
+    settings = {"eps": attack.eps, "norm": P[attack.norm], "n_iter": attack.steps, "rho": attack.rho}
+    if attack.loss == "targeted_dlr":
+        return called(attacks.apgd_targeted, **settings, num_targets=attack.target_classes)
+    return called(attacks.apgd, **settings, loss_function=LOSSES[attack.loss])
+
+
+def fab(attack) -> Call:
+    settings = {"α_max": attack.alpha_max, "β": attack.beta, "η": attack.eta}
+    classes = {"targeted_restarts": attack.target_classes is not None, "restarts": attack.target_classes}
+    return called(attacks.fab, norm=P[attack.norm], n_iter=attack.steps, **settings, **classes)
 
 
 COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {
@@ -46,4 +72,7 @@ COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {
     "DeepFool": (deepfool,),
     "DDN": (ddn,),
     "FMN": (fmn,),
+    "CW": (cw,),
+    "APGD": (apgd,),
+    "FAB": (fab,),
 }

@@ -81,6 +81,61 @@ def jsma(attack) -> Call:
     return called(evasion.SaliencyMapMethod, theta=attack.theta, gamma=attack.gamma)
 
 
+def cw(attack) -> Call:
+    """Searches the step size as well, up to 5 halvings and doublings a step."""
+    search = {"binary_search_steps": attack.binary_search_steps, "initial_const": attack.initial_const}
+    return called(
+        evasion.CarliniL2Method, confidence=attack.confidence, learning_rate=attack.lr, max_iter=attack.steps, **search
+    )
+
+
+def apgd(attack) -> Call | None:
+    losses = {"cross_entropy": "cross_entropy", "dlr": "difference_logits_ratio"}
+    if attack.loss not in losses:
+        return None
+    settings = {"norm": P[attack.norm], "eps": attack.eps, "eps_step": 2 * attack.eps, "max_iter": attack.steps}
+    return called(evasion.AutoProjectedGradientDescent, nb_random_init=1, loss_type=losses[attack.loss], **settings)
+
+
+def auto(attack) -> Call:
+    """Another set: APGD on two losses, DeepFool, Square."""
+    return called(evasion.AutoAttack, norm=P[attack.norm], eps=attack.eps, eps_step=2 * attack.eps)
+
+
+def cw_l0(attack) -> Call:
+    """Fixes one feature a round and begins each with a search of its own."""
+    return called(
+        evasion.CarliniL0Method,
+        confidence=attack.confidence,
+        learning_rate=attack.lr,
+        max_iter=attack.steps,
+        initial_const=attack.initial_const,
+        binary_search_steps=5,
+    )
+
+
+def virtual(attack) -> Call:
+    """By differences of the divergence, a pass for each pixel, from a whole unit away."""
+    return called(evasion.VirtualAdversarialMethod, probabilities=True, eps=attack.eps, max_iter=1)
+
+
+def universal(attack) -> Call:
+    """Image by image."""
+    inner = {"max_iter": 100, "epsilon": 0.02, "nb_grads": 10, "batch_size": 1, "verbose": False}
+    return called(
+        evasion.UniversalPerturbation, eps=attack.eps, norm=P[attack.norm], attacker="deepfool", attacker_params=inner
+    )
+
+
+def square(attack) -> Call:
+    return called(evasion.SquareAttack, norm=P[attack.norm], eps=attack.eps, max_iter=attack.queries)
+
+
+def hop_skip_jump(attack) -> Call:
+    """Image by image."""
+    return called(evasion.HopSkipJump, norm=P[attack.norm], max_iter=attack.steps)
+
+
 COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {
     "FGSM": (fgsm,),
     "MinimalFGSM": (minimal_fgsm,),
@@ -89,4 +144,12 @@ COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {
     "PGD": (pgd,),
     "DeepFool": (deepfool,),
     "JSMA": (jsma,),
+    "CW": (cw,),
+    "CWL0": (cw_l0,),
+    "VirtualAdversarial": (virtual,),
+    "Universal": (universal,),
+    "Square": (square,),
+    "HopSkipJump": (hop_skip_jump,),
+    "APGD": (apgd,),
+    "AutoAttack": (auto,),
 }

@@ -85,6 +85,20 @@ def fmn(attack) -> Call:
     return called(kinds[attack.norm](steps=attack.steps, max_stepsize=attack.step_size, gamma=attack.gamma))
 
 
+def cw(attack) -> Call:
+    search = {"binary_search_steps": attack.binary_search_steps, "initial_const": attack.initial_const}
+    descent = {"steps": attack.steps, "stepsize": attack.lr, "abort_early": attack.abort_early}
+    return called(attacks.L2CarliniWagnerAttack(confidence=attack.confidence, **search, **descent))
+
+
+def virtual(attack) -> Call:
+    return called(attacks.VirtualAdversarialAttack(steps=1, xi=attack.xi), epsilon=attack.eps)
+
+
+def hop_skip_jump(attack) -> Call:
+    return called(attacks.HopSkipJumpAttack(steps=attack.steps, constraint=attack.norm))
+
+
 COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {
     "FGSM": (fgsm,),
     "MinimalFGSM": (minimal_fgsm,),
@@ -94,4 +108,7 @@ COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {
     "DeepFool": (deepfool,),
     "DDN": (ddn,),
     "FMN": (fmn,),
+    "CW": (cw,),
+    "VirtualAdversarial": (virtual,),
+    "HopSkipJump": (hop_skip_jump,),
 }

@@ -76,8 +76,8 @@ def ascent(eps: float, norm: str, steps: int, step_size: float) -> dict[str, Any
 
 
 PGD40 = ascent(LINF, "linf", 40, LINF / 30)
-CW_SHORT = {"binary_search_steps": 5, "steps": 100, "learning_rate": 0.1, "initial_const": 1.0}
-CW_LONG = {"binary_search_steps": 9, "steps": 1000, "learning_rate": 0.01, "initial_const": 1.0}
+CW_SHORT = {"binary_search_steps": 5, "steps": 100, "lr": 0.1, "initial_const": 1.0}
+CW_LONG = {"binary_search_steps": 9, "steps": 1000, "lr": 0.01, "initial_const": 1.0}
 
 MATCHES = (
     one("fgsm linf", "FGSM", {"eps": LINF}),
@@ -105,24 +105,25 @@ MATCHES = (
     one(
         "jsma, ART's rule",
         "JSMA",
-        {"rule": "target", "theta": 0.1},
+        {"rule": "target", "outputs": "logits", "theta": 0.1},
         {"ART": 5},
         images=16,
+        few={"torchattacks": 4},
         strong=64,
         batch=16,
-        quick=2,
+        quick=1,
         targeted=True,
     ),
     one(
         "jsma, pairs",
         "JSMA",
-        {"rule": "pair", "theta": 0.1},
+        {"rule": "pair", "outputs": "logits", "theta": 0.1},
         {"ART": 2},
         images=16,
         few={"torchattacks": 4},
         strong=64,
         batch=16,
-        quick=2,
+        quick=0,
         targeted=True,
     ),
     Match(
@@ -140,7 +141,7 @@ MATCHES = (
         images=16,
         strong=128,
         batch=32,
-        quick=4,
+        quick=0,
     ),
     Match(
         Ours("cw 9x1000", "CW", CW_LONG),
@@ -165,8 +166,17 @@ MATCHES = (
     one("fab linf", "FAB", {"norm": "linf"}, images=16, strong=500, quick=2),
     one("fab l2", "FAB", {"norm": "l2"}, images=16, strong=500, quick=2),
     one("square linf 1000", "Square", {"eps": LINF, "queries": 1000}, images=32, few={"ART": 16}, quick=4),
-    one("hop_skip_jump l2", "HopSkipJump", {}, images=8, strong=64, batch=16, quick=0),
-    one("auto linf", "AutoAttack", {"eps": LINF}, {"torchattacks": 1.5}, images=24, strong=64, batch=64, quick=2),
+    one("hop_skip_jump l2", "HopSkipJump", {"steps": 10}, images=8, strong=64, batch=16, quick=0),
+    one(
+        "auto linf",
+        "AutoAttack",
+        {"eps": LINF, "early_stop": True},
+        {"torchattacks": 1.5},
+        images=24,
+        strong=64,
+        batch=64,
+        quick=2,
+    ),
 )
 
 

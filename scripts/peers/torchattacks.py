@@ -55,6 +55,52 @@ def jsma(attack) -> Call:
     return called(ta.JSMA, theta=attack.theta, gamma=attack.gamma)
 
 
+def cw(attack) -> Call:
+    """No search over the constant, so it gets all steps; pixels at exactly 0 or 1 cannot move."""
+    steps = attack.binary_search_steps * attack.steps
+    return called(ta.CW, c=attack.initial_const, kappa=attack.confidence, steps=steps, lr=attack.lr)
+
+
+def apgd(attack) -> Call | None:
+    settings = {"norm": NORMS[attack.norm], "eps": attack.eps, "steps": attack.steps, "rho": attack.rho}
+    if attack.norm == "l1":
+        return None
+    if attack.loss == "targeted_dlr":
+        return called(ta.APGDT, **settings, n_classes=attack.target_classes + 1)
+    return called(ta.APGD, **settings, loss={"cross_entropy": "ce", "dlr": "dlr"}[attack.loss])
+
+
+def fab(attack) -> Call:
+    """Keeps what lies within a budget, here a boundless one."""
+    settings = {"steps": attack.steps, "alpha_max": attack.alpha_max, "eta": attack.eta, "beta": attack.beta}
+    return called(
+        ta.FAB, norm=NORMS[attack.norm], eps=1e9, multi_targeted=attack.target_classes is not None, **settings
+    )
+
+
+def auto(attack) -> Call | None:
+    """Its four attacks with the 100 steps of the paper."""
+    if attack.norm == "l1":
+        return None
+    settings = {"norm": NORMS[attack.norm], "eps": attack.eps}
+
+    def call(model, x, y, target):
+        gradients = [ta.APGD(model, steps=100, **settings), ta.APGDT(model, steps=100, **settings)]
+        others = [ta.FAB(model, steps=100, multi_targeted=True, **settings), ta.Square(model, **settings)]
+        return ta.MultiAttack([*gradients, *others])(x, y)
+
+    return call
+
+
+def auto_as_shipped(attack) -> Call | None:
+    """Its AutoAttack takes 10 steps where the paper's takes 100."""
+    return None if attack.norm == "l1" else called(ta.AutoAttack, norm=NORMS[attack.norm], eps=attack.eps, seed=0)
+
+
+def square(attack) -> Call | None:
+    return called(ta.Square, norm=NORMS[attack.norm], eps=attack.eps, n_queries=attack.queries)
+
+
 COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {
     "FGSM": (fgsm,),
     "RandomFGSM": (random_fgsm,),
@@ -63,4 +109,9 @@ COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {
     "PGD": (pgd,),
     "DeepFool": (deepfool,),
     "JSMA": (jsma,),
+    "CW": (cw,),
+    "APGD": (apgd,),
+    "FAB": (fab,),
+    "Square": (square,),
+    "AutoAttack": (auto, auto_as_shipped),
 }
