@@ -9,11 +9,13 @@ import pytest
 import torch
 from every_attack import EVERY, name, variants
 from linear_oracle import Linear, rows_with_blocks
+from piecewise_oracle import distances, polytope
 from small_nets import small_batch, small_net
 
 from hardlight.attacks import FixedBudget, MinimalNorm
 from hardlight.attacks.goal import LOSSES
 from hardlight.evaluation.threat import Threat
+from hardlight.tensors import norms
 
 FLOAT32, FLOAT64 = torch.float32, torch.float64
 IMAGES = (3, 2, 2)
@@ -94,6 +96,21 @@ def test_images_are_in_the_box_the_budget_and_of_the_callers_kind(attack, place)
         moved = (x_adv != x).flatten(1).any(1)
         assert not (moved & fooled(net, x, y)).any()  # what was wrong already is as near as can be
         assert (moved <= fooled(net, x_adv, y)).all()
+
+
+@every
+def test_nothing_is_nearer_than_the_nearest(attack):
+    """A polytope's images, each asked about with a budget a hair below its distance to the outside."""
+    net, x, y = polytope(IMAGES, 8, classes=3)
+    nearest = distances(net, x, attack.norm)
+    if isinstance(attack, MinimalNorm):
+        x_adv = attack(net, x, y)
+        moved = (x_adv != x).flatten(1).any(1)
+        assert (norms(x_adv - x, attack.norm) >= nearest - 1e-9)[moved].all()
+        return
+    for k in range(8):
+        below = replace(attack, eps=nearest[k].item() * 0.999)
+        assert not fooled(net, below(net, x[k : k + 1], y[k : k + 1]), y[k : k + 1])
 
 
 @every
