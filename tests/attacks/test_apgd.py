@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 from torch import nn
 
 from hardlight.attacks import APGD, PGD
+from hardlight.attacks.randomness import normal
 from hardlight.tensors import norms
 
 EPS = {"linf": 0.1, "l2": 0.25, "l1": 0.6}
@@ -51,21 +52,21 @@ def textbook_loss(z, y, loss):
     return torch.cat([z[:y], z[y + 1 :]]).max() - z[y]
 
 
-def nearest(point, image, norm):
+def nearest(point, image, norm, eps=None):
     """Of the ball and the box; in l2 of the ball, then of the box."""
-    delta = point - image
+    delta, eps = point - image, eps or EPS[norm]
     if norm == "linf":
-        delta = np.clip(delta, -EPS[norm], EPS[norm])
+        delta = np.clip(delta, -eps, eps)
     elif norm == "l2":
-        delta = delta * min(1, EPS[norm] / np.linalg.norm(delta))
+        delta = delta * min(1, eps / np.linalg.norm(delta))
     else:
         room = np.where(delta > 0, 1 - image, image)
 
         def shrunk(by):
             return np.sign(delta) * np.minimum(np.maximum(np.abs(delta) - by, 0), room)
 
-        if np.abs(shrunk(0)).sum() > EPS[norm]:
-            delta = shrunk(brentq(lambda by: np.abs(shrunk(by)).sum() - EPS[norm], 0, np.abs(delta).max(), xtol=1e-15))
+        if np.abs(shrunk(0)).sum() > eps:
+            delta = shrunk(brentq(lambda by: np.abs(shrunk(by)).sum() - eps, 0, np.abs(delta).max(), xtol=1e-15))
         else:
             delta = shrunk(0)
     return np.clip(image + delta, 0, 1)
@@ -110,30 +111,42 @@ def halving(ask, image, start, norm, steps, rho=0.75):
     return iterates, best
 
 
-def sparse(ask, image, start, norm, steps):
-    """Croce and Hein 2021, algorithm 1. Every iterate."""
-    pixels = image.size
-    size, count, changed, x = EPS[norm], pixels / 5, pixels, start
-    rank, gradient = ask(x)
-    best, best_rank, best_gradient = x, rank, gradient
-    iterates = [x]
-    for k in range(1, steps + 1):
-        chosen = np.argsort(-np.abs(gradient).ravel())[: max(math.floor(count), 1)]
-        ascent = np.zeros(pixels)
-        ascent[chosen] = np.sign(gradient.ravel()[chosen])
-        x = nearest(x + size * ascent.reshape(image.shape) / np.abs(ascent).sum(), image, norm)
+def sparse(ask, image, start, radius, steps, before=((False, -math.inf), None, None)):
+    """Croce and Hein 2021, algorithm 1, from ``start``. Every iterate; the best, or that before: rank, x, gradient."""
+    best_rank, best, best_gradient = before
+    size, x, every = radius, start, max(steps * 4 // 100, 1)
+    changed = (np.abs(x - image) > 1e-14).sum()
+    iterates, gradient = [], None
+    for k in range(steps + 1):
+        if k:
+            chosen = np.argsort(-np.abs(gradient).ravel())[: max(math.floor(changed / 1.5), 1)]
+            ascent = np.zeros(image.size)
+            ascent[chosen] = np.sign(gradient.ravel()[chosen])
+            x = nearest(x + size * ascent.reshape(image.shape) / np.abs(ascent).sum(), image, "l1", radius)
         rank, gradient = ask(x)
         iterates.append(x)
         if rank > best_rank:
             best, best_rank, best_gradient = x, rank, gradient
-        if k % max(steps * 4 // 100, 1) == 0:
+        if k and k % every == 0:
             now = (np.abs(best - image) > 1e-14).sum()
             if now / changed < 0.95:
-                size, x, gradient = EPS[norm], best, best_gradient
+                size, x, gradient = radius, best, best_gradient
             else:
-                size = max(size / 1.5, EPS[norm] / 10)
-            count, changed = now / 1.5, now
-    return iterates, best
+                size = max(size / 1.5, radius / 10)
+            changed = now
+    return iterates, (best_rank, best, best_gradient)
+
+
+def sparse_in_parts(ask, image, noisy, steps):
+    """A tenth of the steps within eps; of the rest 30, 30 and 40 % within 3·eps, 2·eps and eps."""
+    eps, tenth = EPS["l1"], steps // 10
+    third = 3 * (steps - tenth) // 10
+    first, found = sparse(ask, image, nearest(noisy, image, "l1", eps), eps, tenth)
+    wide, (_, high, _) = sparse(ask, image, nearest(noisy, image, "l1", 3 * eps), 3 * eps, third - 1)
+    less, (_, high, _) = sparse(ask, image, nearest(high, image, "l1", 2 * eps), 2 * eps, third - 1)
+    start, left = nearest(high, image, "l1", eps), steps - tenth - 2 * third - 1
+    last, (_, best, _) = sparse(ask, image, start, eps, left, found)
+    return first + wide + less + last, best
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "margin"])
@@ -145,9 +158,13 @@ def test_every_iterate_is_the_papers(norm, steps, loss, mlp, batch):
     recorder = Recorder(mlp)
     x_adv = APGD(eps=EPS[norm], norm=norm, steps=steps, loss=loss)(recorder, x, y)
     asked = torch.stack(recorder.asked, 1).numpy()
-    for image, label, mine, result in zip(x.numpy(), y.tolist(), asked, x_adv.numpy(), strict=True):
-        by_hand = sparse if norm == "l1" else halving
-        iterates, best = by_hand(OneImage(mlp, label, loss), image, mine[0], norm, steps)
+    noise = normal(torch.arange(len(x)), x, seed=0, stream="apgd").numpy()
+    for k, (image, mine, result) in enumerate(zip(x.numpy(), asked, x_adv.numpy(), strict=True)):
+        ask = OneImage(mlp, int(y[k]), loss)
+        if norm == "l1":
+            iterates, best = sparse_in_parts(ask, image, image + noise[k], steps)
+        else:
+            iterates, best = halving(ask, image, mine[0], norm, steps)
         np.testing.assert_allclose(mine, np.stack(iterates), rtol=0, atol=1e-8)
         np.testing.assert_allclose(result, best, rtol=0, atol=1e-8)
     assert 0 < fooled(mlp, x_adv, y).double().mean() < 1
@@ -202,8 +219,8 @@ def test_a_run_towards_each_class_finds_what_the_nearest_hides(norm):
         for settings in ({"loss": "dlr"}, {"loss": "targeted_dlr"}, {"loss": "targeted_dlr", "target_classes": 1})
     )
     assert fooled(traps, each, y).all()
-    assert fooled(traps, nearest, y).double().mean() < 0.2
-    assert fooled(traps, first, y).double().mean() < 0.2
+    for one in (nearest, first):  # but for a lucky start, luckier in l1 where it is wide
+        assert fooled(traps, one, y).double().mean() < 0.4
 
 
 def test_what_it_costs():

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hardlight import checks
-from hardlight.attacks.apgd_steps import Climb, Halving, Sparse
+from hardlight.attacks.apgd_steps import Climb, Halving, Sparse, Steps
 from hardlight.attacks.attack import FixedBudget
 from hardlight.attacks.goal import LOSSES, Goal
 from hardlight.attacks.queries import Queries
@@ -20,16 +20,16 @@ from hardlight.tensors import confine, unit
 class APGD(FixedBudget):
     """Ascent whose step size needs no tuning: it is halved, from the best iterate on, where progress is poor.
 
-    From a random point of the ball ``steps`` steps, with ``rho`` the share of them in which the loss has to rise, in
-    linf and l2; in l1 sparse steps, whose size and sparsity follow the best iterate's, and no ``rho``. ``loss`` is
-    ``cross_entropy``, ``margin``, ``dlr``, or ``targeted_dlr``: one run towards each of the ``target_classes`` other
-    classes that are most likely on the clean image, in turn. A targeted attack has but its own target, and both DLR
-    are then the targeted one. ``early_stop`` lets a sample go as soon as it fools the model.
+    From a random point it takes ``steps`` steps. ``rho`` is the share of them in which the loss has to rise for the
+    size to stay; l1, whose steps are sparse, has no use for it. ``loss`` is ``cross_entropy``, ``margin``, ``dlr`` or
+    ``targeted_dlr``: a run of ``steps`` towards each of the ``target_classes`` other classes most likely on the clean
+    image, in turn. An attack with a target of its own is one run towards that, and ``dlr`` is then ``targeted_dlr``.
+    ``early_stop`` lets a sample go as soon as it fools the model.
 
-    It differs from the papers in this: the cross-entropy is climbed by its log-odds, so that no confidence makes its
-    gradient vanish; the DLR is there for two and three classes too; the best iterate is one that fools the model before
-    any that does not, whatever the loss, and never the clean image itself; the start is uniform in the linf ball,
-    unscaled, and on the sphere in l2.
+    Unlike in the papers the cross-entropy is climbed by its log-odds, so that no confidence makes its gradient vanish;
+    DLR is there for two and three classes too; the best iterate is one that fools the model before any that does not,
+    and never the clean image itself; the start in linf is uniform in the ball; and in l1 a tenth of the steps are
+    spent within eps before the ball is widened.
     """
 
     steps: int = 100
@@ -80,11 +80,12 @@ class APGD(FixedBudget):
 
     def _climb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor, turn: int = 0) -> Tensor:
         result, active = x.clone(), torch.arange(len(x), device=x.device)
-        climb = Climb.start(x, self._start(x, index, turn))
+        start = self._start(x, index, turn)
+        climb = Climb.start(x, confine(start, x, self.norm, self.eps))
         if self.norm == "l1":
-            steps: Halving | Sparse = Sparse(climb, self.norm, self.eps, self.steps)
+            rule: Steps = Sparse(start, climb, self.eps, self.steps)
         else:
-            steps = Halving(climb, self.norm, self.eps, self.steps, self.rho)
+            rule = Halving(climb, self.norm, self.eps, self.steps, self.rho)
         for done in range(self.steps + 1):
             if done < self.steps:
                 gradient, logits = queries.gradient(climb.x_adv, goal, active)
@@ -95,23 +96,21 @@ class APGD(FixedBudget):
             climb = climb.seen(gradient, goal.value(logits).to(x.dtype), reached, allowed)
             if done == self.steps:
                 break
-            climb = steps.judge(climb, done)
-            if self.early_stop and bool(reached.any()):
+            climb = rule.judge(climb, done)
+            if self.early_stop and not rule.wide and bool(reached.any()):
                 result[active] = climb.best
                 left = ~reached
                 active, goal, climb = active[left], goal[left], climb[left]
-                steps.keep(left)
+                rule.keep(left)
                 if not len(active):
                     break
-            climb = replace(climb, x_adv=steps.step(climb))
+            climb = rule.step(climb, done)
         result[active] = climb.best
         return result
 
     def _start(self, x: Tensor, index: Tensor, turn: int) -> Tensor:
+        """A random point, not yet confined."""
         if self.norm == "linf":
-            delta = (2 * uniform(index, x, seed=self.seed, stream="apgd", draw=turn) - 1) * self.eps
-        else:
-            delta = normal(index, x, seed=self.seed, stream="apgd", draw=turn)
-            if self.norm == "l2":
-                delta = self.eps * unit(delta, "l2")
-        return confine(x + delta, x, self.norm, self.eps)
+            return x + (2 * uniform(index, x, seed=self.seed, stream="apgd", draw=turn) - 1) * self.eps
+        noise = normal(index, x, seed=self.seed, stream="apgd", draw=turn)
+        return x + (self.eps * unit(noise, "l2") if self.norm == "l2" else noise)
