@@ -12,6 +12,7 @@ from hardlight.attacks.fab import FAB
 from hardlight.attacks.fgsm import FGSM
 from hardlight.attacks.fmn import FMN
 from hardlight.attacks.goal import Goal
+from hardlight.attacks.hop_skip_jump import HopSkipJump
 from hardlight.attacks.jsma import JSMA
 from hardlight.attacks.mi_fgsm import MIFGSM
 from hardlight.attacks.minimal_fgsm import MinimalFGSM
@@ -37,6 +38,7 @@ __all__ = [
     "DeepFool",
     "FixedBudget",
     "Goal",
+    "HopSkipJump",
     "MinimalFGSM",
     "MinimalNorm",
     "Noise",

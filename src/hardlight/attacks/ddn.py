@@ -21,7 +21,7 @@ class DDN(MinimalNorm):
     The sphere's radius begins at ``init_norm`` and is multiplied by 1 − ``gamma`` where the model is fooled and by
     1 + gamma where not. The steps' length falls from 1 to 0.01 on a cosine. ``levels`` rounds every iterate to that
     many grey levels (256: what an image file of 8 bits holds), as the paper does; None does not. A forward and a
-    backward pass a step, and two forward passes.
+    backward pass a step, and a last forward pass.
 
     Unlike the paper, where the gradient vanishes no random direction is taken.
     """
@@ -41,21 +41,25 @@ class DDN(MinimalNorm):
 
     @property
     def passes(self) -> int:
-        return 2 + self.steps
+        return 1 + self.steps
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         x_adv = x.clone()
-        rows = (~goal.cleared(queries.logits(x))).nonzero().squeeze(1)
+        goal = replace(goal, loss="cross_entropy")
+        gradient, logits = queries.gradient(x, goal)
+        rows = (~goal.cleared(logits)).nonzero().squeeze(1)
         if len(rows):
-            x_adv[rows] = self._search(queries.part(rows), x[rows], replace(goal[rows], loss="cross_entropy"))
+            x_adv[rows] = self._search(queries.part(rows), x[rows], goal[rows], gradient[rows], logits[rows])
         return x_adv
 
-    def _search(self, queries: Queries, x: Tensor, goal: Goal) -> Tensor:
+    def _search(self, queries: Queries, x: Tensor, goal: Goal, gradient: Tensor, logits: Tensor) -> Tensor:
+        """From ``x``, where the gradient and the logits are those given."""
         nearest, x_adv = Nearest(x, self.norm), x
         farthest = norms(torch.maximum(x, 1 - x), self.norm)
         radius = torch.full_like(farthest, self.init_norm)
         for step in range(self.steps):
-            gradient, logits = queries.gradient(x_adv, goal)
+            if step:
+                gradient, logits = queries.gradient(x_adv, goal)
             cleared = goal.cleared(logits)
             nearest.offer(x_adv, cleared)
             radius = torch.minimum(radius * torch.where(cleared, 1 - self.gamma, 1 + self.gamma), farthest)

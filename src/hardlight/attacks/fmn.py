@@ -24,7 +24,7 @@ class FMN(MinimalNorm):
     Until the model is fooled the radius is the distance to the boundary of the linearised model; from then on it is
     multiplied by 1 − ``gamma`` where the model is fooled and by 1 + gamma where not. In l0 it counts pixels, changes by
     one at least, and grows by half until the model is fooled. The steps' length in l2 falls from ``step_size`` to a
-    hundredth of it on a cosine, gamma to a fiftieth. A forward and a backward pass a step, and two forward passes.
+    hundredth of it on a cosine, gamma to a fiftieth. A forward and a backward pass a step, and a last forward pass.
 
     Unlike the paper: the gradient is that of the cross-entropy, not of the ``margin`` between two classes, which leads
     to nearer images. The projection in l1 is onto the ball and the box at once, in l2 a step is clipped before it: the
@@ -50,22 +50,26 @@ class FMN(MinimalNorm):
 
     @property
     def passes(self) -> int:
-        return 2 + self.steps
+        return 1 + self.steps
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         x_adv = x.clone()
-        rows = (~goal.cleared(queries.logits(x))).nonzero().squeeze(1)
+        goal = replace(goal, loss=self.loss)
+        gradient, logits = queries.gradient(x, goal)
+        rows = (~goal.cleared(logits)).nonzero().squeeze(1)
         if len(rows):
-            x_adv[rows] = self._search(queries.part(rows), x[rows], replace(goal[rows], loss=self.loss))
+            x_adv[rows] = self._search(queries.part(rows), x[rows], goal[rows], gradient[rows], logits[rows])
         return x_adv
 
-    def _search(self, queries: Queries, x: Tensor, goal: Goal) -> Tensor:
+    def _search(self, queries: Queries, x: Tensor, goal: Goal, gradient: Tensor, logits: Tensor) -> Tensor:
+        """From ``x``, where the gradient and the logits are those given."""
         nearest, x_adv = Nearest(x, self.norm), x
         farthest = norms(torch.maximum(x, 1 - x), self.norm)
         radius = torch.zeros_like(farthest)
         for step in range(self.steps):
             annealed = (1 + math.cos(math.pi * step / self.steps)) / 2
-            gradient, logits = queries.gradient(x_adv, goal)
+            if step:
+                gradient, logits = queries.gradient(x_adv, goal)
             cleared = goal.cleared(logits)
             length = nearest.offer(x_adv, cleared)
             gamma = self.gamma * (0.02 + 0.98 * annealed)

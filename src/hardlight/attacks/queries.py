@@ -21,7 +21,7 @@ class GradientError(RunFailed, ValueError):
 class Queries:
     """Asks ``model`` for logits and input gradients; counts passes for each of ``n`` samples.
 
-    ``rows`` (indices into the n samples) says which samples a smaller batch holds; None means all of them, in order.
+    ``rows`` (indices into the n samples) says which samples a batch holds; None means all of them, in order.
     """
 
     def __init__(self, model: Model, n: int, device: torch.device, watch: Watch | None = None) -> None:
@@ -92,7 +92,7 @@ class Queries:
         if rows is None:
             passes += self._passes
         else:
-            passes[rows] += self._passes
+            passes.index_add_(0, rows, torch.full_like(rows, self._passes))  # a sample may be there more than once
 
 
 @dataclass(frozen=True)
