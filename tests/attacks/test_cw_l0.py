@@ -38,6 +38,22 @@ def test_what_is_fixed_first_is_what_does_least():
         assert torch.equal(moved, steep >= 17 - count)
 
 
+def test_a_round_that_fixes_too_much_is_tried_again_with_less():
+    """Of 40 equal features 13 are needed; two at a time it goes from 14 to 12."""
+    x = torch.full((1, 1, 5, 8), 0.5, dtype=torch.float64)
+    x_adv = CWL0(steps=25)(Offset(torch.ones(40, dtype=torch.float64), 6.25), x, torch.zeros(1, dtype=torch.int64))
+    assert int(norms(x_adv - x, "l0")) == 13
+
+
+def test_a_small_change_of_a_steep_feature_is_worth_more_than_a_large_one_of_a_flat():
+    """Three features of slope 20 and room 0.1, eight of slope 1 and room 1: 7.9 takes three and two of them."""
+    steep = torch.tensor([20.0] * 3 + [1.0] * 8, dtype=torch.float64)
+    x = torch.tensor([0.9] * 3 + [0.0] * 8, dtype=torch.float64).reshape(1, 1, 1, 11)
+    net = Offset(steep, float(steep @ (x.flatten() - 0.5)) + 7.9)
+    x_adv = CWL0(steps=25)(net, x, torch.zeros(1, dtype=torch.int64))
+    assert int(norms(x_adv - x, "l0")) == 5
+
+
 class Offset(Linear):
     """Two classes, of which the second lacks ``lead`` at grey."""
 

@@ -133,6 +133,7 @@ def test_restarts_keep_the_smallest_change(net, images):
     several = norms(JSMA(targets="random", theta=0.3, restarts=12)(net, x, y) - x, "l0")
     every = norms(JSMA(targets="all", theta=0.3)(net, x, y) - x, "l0")
     assert torch.equal(several, every)
+    assert torch.equal(norms(JSMA(targets="least_likely", theta=0.3, restarts=12)(net, x, y) - x, "l0"), every)
     assert (several < single).any()
 
 
@@ -158,6 +159,16 @@ def test_a_probability_that_rounds_to_nothing_still_points_the_way(net, images):
     assert (steep(x).softmax(1).gather(1, y_target[:, None]) == 0).all()
     x_adv = JSMA(theta=0.2)(steep, x, y, y_target=y_target)
     assert (steep(x_adv).argmax(1) == y_target).double().mean() > 0.5
+
+
+@pytest.mark.parametrize("rule", ["pair", "single"])
+def test_gradients_whose_product_underflows_choose_as_any_others(rule, net, images):
+    x, y = images[0].float(), images[1]
+    flat = nn.Sequential(net.float(), Linear(2.0**-90 * torch.eye(4)))
+    attack = JSMA(rule=rule, outputs="logits", theta=0.3)
+    x_adv = attack(flat, x, y)
+    assert torch.equal(x_adv, attack(net, x, y))
+    assert (x_adv != x).any()
 
 
 class TestBestPair:
