@@ -10,7 +10,7 @@ from hardlight.attacks import FGSM, PGD, Attack, FixedBudget, MinimalFGSM
 
 EPS = {"linf": 0.1, "l2": 0.3, "l1": 0.8, "l0": 3.0}
 
-QUICK = {"steps": 6, "binary_search_steps": 2, "queries": 60, "init_evals": 20}
+QUICK = {"steps": 6, "binary_search_steps": 2, "queries": 20, "init_evals": 20}
 """Settings by their names, for every attack that has them and is not told otherwise below."""
 
 WORST_OF = {

@@ -31,6 +31,7 @@ DRAWING = {"JSMA": {"targets": "random"}, "FAB": {"random_start": True}}
 
 GRADIENT_FREE = {"Noise", "Square", "HopSkipJump"}
 
+UNAIMED = {"Noise", "VirtualAdversarial"}  # which use neither label nor target
 SLOW = {"AutoAttack"}  # nothing in it can be set: seconds a call
 
 
@@ -46,7 +47,7 @@ budgeted = those(lambda attack: isinstance(attack, FixedBudget))
 minimal = those(lambda attack: isinstance(attack, MinimalNorm))
 stopping = those(lambda attack: hasattr(attack, "early_stop"))
 drawing = those(lambda attack: attack.draws)
-aiming = those(lambda attack: type(attack).__name__ != "Noise")
+aiming = those(lambda attack: type(attack).__name__ not in UNAIMED)
 climbing = those(lambda attack: type(attack).__name__ not in GRADIENT_FREE)
 
 
