@@ -15,11 +15,13 @@ from hardlight.attacks.goal import Goal
 from hardlight.attacks.hop_skip_jump import HopSkipJump
 from hardlight.attacks.jsma import JSMA
 from hardlight.attacks.mi_fgsm import MIFGSM
+from hardlight.attacks.min_l2 import MinL2
 from hardlight.attacks.minimal_fgsm import MinimalFGSM
 from hardlight.attacks.noise import Noise
 from hardlight.attacks.pgd import PGD
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.random_fgsm import RandomFGSM
+from hardlight.attacks.square import Square
 from hardlight.attacks.worst_of import WorstOf
 
 __all__ = [
@@ -39,12 +41,14 @@ __all__ = [
     "FixedBudget",
     "Goal",
     "HopSkipJump",
+    "MinL2",
     "MinimalFGSM",
     "MinimalNorm",
     "Noise",
     "Outcome",
     "Queries",
     "RandomFGSM",
+    "Square",
     "WorstOf",
     "attackable",
 ]
