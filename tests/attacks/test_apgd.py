@@ -17,7 +17,11 @@ EPS = {"linf": 0.1, "l2": 0.25, "l1": 0.6}
 ORDER = {"linf": np.inf, "l2": 2, "l1": 1}
 CHECKS = {100: [22, 41, 57, 70, 80, 87, 93, 99], 20: [5, 9, 12, 14, 16, 18, 19, 20], 7: [2, 3, 4, 5, 6, 7]}
 PLACES = pytest.mark.parametrize(
-    ("norm", "steps"), [("linf", 100), ("linf", 7), ("l2", 100), ("l2", 20), ("l1", 100), ("l1", 50)]
+    ("norm", "steps", "rho"),
+    [
+        *(("linf", 100, 0.75), ("linf", 20, 0.1), ("linf", 7, 0.75)),  # a low rho leaves the other condition to decide
+        *(("l2", 100, 0.1), ("l2", 20, 0.75), ("l1", 100, 0.75), ("l1", 50, 0.75)),
+    ],
 )
 LOSSES = ["cross_entropy", "margin", "dlr", "targeted_dlr"]
 
@@ -86,7 +90,7 @@ class OneImage:
         return (int(z.argmax()) != self.y, value.item()), gradient.numpy()
 
 
-def halving(ask, image, start, norm, steps, rho=0.75):
+def halving(ask, image, start, norm, steps, rho):
     """Croce and Hein 2020, algorithm 1; a rank is (fooled, loss). Every iterate."""
     size, before, x = 2 * EPS[norm], start, start
     rank, gradient = ask(x)
@@ -151,12 +155,12 @@ def sparse_in_parts(ask, image, noisy, steps):
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "margin"])
 @PLACES
-def test_every_iterate_is_the_papers(norm, steps, loss, mlp, batch):
+def test_every_iterate_is_the_papers(norm, steps, rho, loss, mlp, batch):
     mlp.double()
     x, y = (values[4:11] for values in batch)
     x = x.double()
     recorder = Recorder(mlp)
-    x_adv = APGD(eps=EPS[norm], norm=norm, steps=steps, loss=loss)(recorder, x, y)
+    x_adv = APGD(eps=EPS[norm], norm=norm, steps=steps, rho=rho, loss=loss)(recorder, x, y)
     asked = torch.stack(recorder.asked, 1).numpy()
     noise = normal(torch.arange(len(x)), x, seed=0, stream="apgd").numpy()
     for k, (image, mine, result) in enumerate(zip(x.numpy(), asked, x_adv.numpy(), strict=True)):
@@ -164,7 +168,7 @@ def test_every_iterate_is_the_papers(norm, steps, loss, mlp, batch):
         if norm == "l1":
             iterates, best = sparse_in_parts(ask, image, image + noise[k], steps)
         else:
-            iterates, best = halving(ask, image, mine[0], norm, steps)
+            iterates, best = halving(ask, image, mine[0], norm, steps, rho)
         np.testing.assert_allclose(mine, np.stack(iterates), rtol=0, atol=1e-8)
         np.testing.assert_allclose(result, best, rtol=0, atol=1e-8)
     assert 0 < fooled(mlp, x_adv, y).double().mean() < 1
