@@ -3,6 +3,7 @@
 from hardlight.attacks.apgd import APGD
 from hardlight.attacks.attack import Attack, FixedBudget, MinimalNorm, Outcome
 from hardlight.attacks.attackable import attackable
+from hardlight.attacks.auto import AutoAttack
 from hardlight.attacks.bim import BIM
 from hardlight.attacks.cw import CW
 from hardlight.attacks.cw_l0 import CWL0
@@ -22,6 +23,8 @@ from hardlight.attacks.pgd import PGD
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.random_fgsm import RandomFGSM
 from hardlight.attacks.square import Square
+from hardlight.attacks.universal import Universal
+from hardlight.attacks.virtual import VirtualAdversarial
 from hardlight.attacks.worst_of import WorstOf
 
 __all__ = [
@@ -37,6 +40,7 @@ __all__ = [
     "MIFGSM",
     "PGD",
     "Attack",
+    "AutoAttack",
     "DeepFool",
     "FixedBudget",
     "Goal",
@@ -49,6 +53,8 @@ __all__ = [
     "Queries",
     "RandomFGSM",
     "Square",
+    "Universal",
+    "VirtualAdversarial",
     "WorstOf",
     "attackable",
 ]
