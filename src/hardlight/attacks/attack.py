@@ -48,6 +48,8 @@ class Attack(ABC):
 
     draws: ClassVar[bool] = False
     """Whether it draws random numbers, so that a restart is another attack."""
+    per_sample: ClassVar[bool] = True
+    """Whether what it does to a sample is the same in any batch."""
 
     def __post_init__(self) -> None:
         if self.label is True:  # what YAML and the command line make of the word true
