@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import hardlight.attacks
-from hardlight.attacks import FGSM, PGD, Attack, FixedBudget, MinimalFGSM
+from hardlight.attacks import FGSM, PGD, Attack, FixedBudget, MinimalFGSM, WorstOf
 
 EPS = {"linf": 0.1, "l2": 0.3, "l1": 0.8, "l0": 3.0}
 
@@ -26,16 +26,31 @@ OWN: dict[str, dict[str, dict[str, Any]]] = {
 """By class and norm. What is here has these norms alone."""
 
 
+def _quick(kind: type[Attack], norm: str) -> dict[str, Any]:
+    budget = {"eps": EPS[norm]} if issubclass(kind, FixedBudget) else {}
+    named = {field: value for field, value in QUICK.items() if field in kind.__dataclass_fields__}
+    return {"norm": norm, **budget, **named, **OWN.get(kind.__name__, {}).get(norm, {})}
+
+
+def _with_quick_parts(kind: type[Attack]) -> type[Attack]:
+    """An attack whose parts cannot be set, with quick parts."""
+
+    def in_turn(self: Attack) -> WorstOf:
+        whole = kind.in_turn.fget(self)
+        parts = {name: replace(part, **_quick(type(part), self.norm)) for name, part in whole.attacks.items()}
+        return replace(whole, attacks=parts)
+
+    return type(kind.__name__, (kind,), {"in_turn": property(in_turn)})
+
+
 def _every() -> Iterator[Attack]:
     for name in hardlight.attacks.__all__:
         kind = getattr(hardlight.attacks, name)
         if not inspect.isclass(kind) or not issubclass(kind, Attack) or inspect.isabstract(kind):
             continue
-        quick = {field: value for field, value in QUICK.items() if field in kind.__dataclass_fields__}
-        budget = issubclass(kind, FixedBudget)
+        kind = _with_quick_parts(kind) if hasattr(kind, "in_turn") else kind
         for norm in OWN.get(name, kind.norms):
-            settings = quick | OWN.get(name, {}).get(norm, {}) | ({"eps": EPS[norm]} if budget else {})
-            yield kind(norm=norm, **settings)
+            yield kind(**_quick(kind, norm))
 
 
 EVERY = list(_every())

@@ -31,15 +31,20 @@ DRAWING = {"JSMA": {"targets": "random"}, "FAB": {"random_start": True}}
 
 GRADIENT_FREE = {"Noise", "Square", "HopSkipJump"}
 
-UNAIMED = {"Noise", "VirtualAdversarial"}  # which use neither label nor target
-SLOW = {"AutoAttack"}  # nothing in it can be set: seconds a call
+UNAIMED = {"Noise", "VirtualAdversarial"}
+"""Which use neither label nor target."""
+
+COMPOSED = {"WorstOf", "AutoAttack"}
+"""The worst of what several attacks return, each of which has a loss of its own."""
+
+
+def per_sample(attack):
+    """Whether it works on each sample by itself, unlike one that makes a perturbation for all of them."""
+    return getattr(attack, "per_sample", True)
 
 
 def those(fits):
-    found = [attack for attack in EVERY if fits(attack)]
-    marks = [[pytest.mark.slow] if type(attack).__name__ in SLOW else [] for attack in found]
-    attacks = [pytest.param(attack, marks=each) for attack, each in zip(found, marks, strict=True)]
-    return pytest.mark.parametrize("attack", attacks, ids=name)
+    return pytest.mark.parametrize("attack", [attack for attack in EVERY if fits(attack)], ids=name)
 
 
 every = those(lambda attack: True)
@@ -47,7 +52,7 @@ budgeted = those(lambda attack: isinstance(attack, FixedBudget))
 minimal = those(lambda attack: isinstance(attack, MinimalNorm))
 stopping = those(lambda attack: hasattr(attack, "early_stop"))
 drawing = those(lambda attack: attack.draws)
-aiming = those(lambda attack: type(attack).__name__ not in UNAIMED)
+aiming = those(lambda attack: type(attack).__name__ not in UNAIMED and attack.per_sample)  # one v has one target
 climbing = those(lambda attack: type(attack).__name__ not in GRADIENT_FREE)
 
 
@@ -114,11 +119,9 @@ def test_nothing_is_nearer_than_the_nearest(attack):
         assert not fooled(net, below(net, x[k : k + 1], y[k : k + 1]), y[k : k + 1])
 
 
-@every
+@those(per_sample)
 def test_a_sample_does_not_notice_the_others(attack, mlp, batch):
     """In float64, where a batch of another size differs by 1e-16: what is compared are the images themselves."""
-    if not getattr(attack, "per_sample", True):
-        pytest.xfail("it makes one perturbation for all")
     x, y = batch
     index = torch.arange(10) + 3
     mixed = torch.randperm(10, generator=torch.Generator().manual_seed(0))
@@ -210,7 +213,8 @@ def test_the_worst_that_it_saw_and_never_the_clean_image(attack, mlp, batch):
         ]
         logits = mlp(x_adv)
         assert bool(logits.argmax() != y) == max(seen)[0]
-        assert loss(logits, y).item() >= max(seen)[1] - 1e-9
+        if type(attack).__name__ not in COMPOSED:
+            assert loss(logits, y).item() >= max(seen)[1] - 1e-9
 
 
 @stopping
@@ -228,10 +232,11 @@ def test_targeted_reaches_its_target(attack):
     g = torch.Generator().manual_seed(0)
     x = 0.45 + 0.1 * torch.rand(6, *IMAGES, generator=g, dtype=FLOAT64)
     y = net(x).argmax(1)
-    y_target = (y + 1 + torch.arange(6) % 2) % classes
+    y_target = (y + 1 + torch.arange(6) % 2) % classes if per_sample(attack) else torch.zeros_like(y)
     if isinstance(attack, FixedBudget):
         attack = replace(attack, eps={"linf": 0.3, "l2": 1.0, "l1": 3.0, "l0": 8.0}[attack.norm])
-    assert not fooled(net, attack(net, x, y, y_target=y_target), y_target).any()
+    missed = fooled(net, attack(net, x, y, y_target=y_target), y_target)
+    assert missed.double().mean() <= (0 if per_sample(attack) else 0.2)
 
 
 @every
