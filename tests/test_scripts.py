@@ -131,6 +131,13 @@ def test_every_library_is_judged_by_the_final_image(scripts) -> None:
     assert (minimal.outside, minimal.relapsed) == (2, 1)
 
 
+def test_pixels_that_rounding_moved_are_not_counted(scripts) -> None:
+    x, y = torch.full((1, 1, 1, 3), 0.4), torch.zeros(1, dtype=torch.long)
+    x_adv = x + torch.tensor([0.0, 0.2, 1e-6])
+    found = scripts("peers.judge").judge(lambda x: x.flatten(1), x, x_adv, y, None, "l0", None)
+    assert found.distance.tolist() == [1.0]
+
+
 def test_disagreements_are_listed_in_both_directions(scripts) -> None:
     disagreements = scripts("peers.judge").disagreements
     ours, theirs = judged(scripts, [1.0, inf, 2.0, 1.05, inf]), judged(scripts, [inf, 1.0, 1.0, 1.0, inf])

@@ -43,7 +43,7 @@ def ddn(attack) -> Call:
 
 
 def fmn(attack) -> Call:
-    """Its l2 projection cuts pixels off at 1 where the scale was meant: what lies within the ball is stretched to it."""
+    """Its l2 projection caps the pixels, not the scale, at 1: what lies within the ball is stretched to its edge."""
     return called(attacks.fmn, norm=P[attack.norm], steps=attack.steps, α_init=attack.step_size, γ_init=attack.gamma)
 
 
@@ -51,6 +51,12 @@ def cw(attack) -> Call:
     search = {"binary_search_steps": attack.binary_search_steps, "initial_const": attack.initial_const}
     descent = {"max_iterations": attack.steps, "learning_rate": attack.lr, "abort_early": attack.abort_early}
     return called(attacks.carlini_wagner_l2, confidence=attack.confidence, **search, **descent)
+
+
+def cw_linf(attack) -> Call:
+    search = {"initial_const": attack.initial_const, "largest_const": attack.largest_const, "const_factor": 10}
+    descent = {"learning_rate": attack.lr, "max_iterations": attack.steps, "abort_early": attack.abort_early}
+    return called(attacks.carlini_wagner_linf, decrease_factor=attack.decrease_factor, **search, **descent)
 
 
 def apgd(attack) -> Call | None:
@@ -73,6 +79,7 @@ COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {
     "DDN": (ddn,),
     "FMN": (fmn,),
     "CW": (cw,),
+    "CWLinf": (cw_linf,),
     "APGD": (apgd,),
     "FAB": (fab,),
 }

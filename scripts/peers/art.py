@@ -1,6 +1,11 @@
 """The Adversarial Robustness Toolbox's counterparts (Nicolae et al., github.com/Trusted-AI), all in one batch."""
 
+import importlib.util
+import io
+import multiprocessing
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from math import inf
 
 import torch
@@ -9,6 +14,9 @@ from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
 from peers.calls import Call, Counterpart
+
+if importlib.util.find_spec("multiprocess") is None:  # which its AutoAttack imports, and does not name as a dependency
+    sys.modules["multiprocess"] = multiprocessing
 
 P = {"linf": inf, "l2": 2, "l1": 1}
 
@@ -21,9 +29,16 @@ def classifier(model: nn.Module, x: Tensor, optimizer: torch.optim.Optimizer | N
     return PyTorchClassifier(model, nn.CrossEntropyLoss(), tuple(x.shape[1:]), classes, **settings)
 
 
+class Single(nn.Module):
+    """Takes the double precision that NumPy 2 makes of some of its arrays back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.float()
+
+
 def called(make: Callable[..., EvasionAttack], *, probabilities: bool = False, **settings: object) -> Call:
     def call(model, x, y, target):
-        net = nn.Sequential(model, nn.Softmax(dim=1)) if probabilities else model
+        net = nn.Sequential(Single(), model, *([nn.Softmax(dim=1)] if probabilities else []))
         asked = dict(settings)
         if target is not None and "targeted" in make.attack_params:
             asked["targeted"] = True
@@ -32,7 +47,8 @@ def called(make: Callable[..., EvasionAttack], *, probabilities: bool = False, *
         if "verbose" in make.attack_params:
             asked["verbose"] = False
         labels = (y if target is None else target).cpu().numpy()
-        x_adv = make(classifier(net, x), **asked).generate(x.cpu().numpy(), labels)
+        with redirect_stderr(io.StringIO()):  # bars that no setting turns off
+            x_adv = make(classifier(net, x), **asked).generate(x.cpu().numpy(), labels)
         return torch.as_tensor(x_adv, dtype=x.dtype, device=x.device)
 
     return call
@@ -102,8 +118,14 @@ def auto(attack) -> Call:
     return called(evasion.AutoAttack, norm=P[attack.norm], eps=attack.eps, eps_step=2 * attack.eps)
 
 
+def cw_linf(attack) -> Call:
+    search = {"initial_const": attack.initial_const, "largest_const": attack.largest_const, "const_factor": 10.0}
+    descent = {"learning_rate": attack.lr, "max_iter": attack.steps, "decrease_factor": attack.decrease_factor}
+    return called(evasion.CarliniLInfMethod, confidence=attack.confidence, **search, **descent)
+
+
 def cw_l0(attack) -> Call:
-    """Fixes one feature a round and begins each with a search of its own."""
+    """Fixes one feature a round and searches anew in each; all pixels change by rounding, which is not counted."""
     return called(
         evasion.CarliniL0Method,
         confidence=attack.confidence,
@@ -115,25 +137,26 @@ def cw_l0(attack) -> Call:
 
 
 def virtual(attack) -> Call:
-    """By differences of the divergence, a pass for each pixel, from a whole unit away."""
-    return called(evasion.VirtualAdversarialMethod, probabilities=True, eps=attack.eps, max_iter=1)
+    """By differences of 1e-6 in each pixel, a pass for each, from a point a whole unit away."""
+    return called(evasion.VirtualAdversarialMethod, probabilities=True, eps=attack.eps, max_iter=attack.iterations)
 
 
 def universal(attack) -> Call:
     """Image by image."""
-    inner = {"max_iter": 100, "epsilon": 0.02, "nb_grads": 10, "batch_size": 1, "verbose": False}
-    return called(
-        evasion.UniversalPerturbation, eps=attack.eps, norm=P[attack.norm], attacker="deepfool", attacker_params=inner
-    )
+    inner = {"max_iter": attack.deepfool_steps, "epsilon": attack.overshoot, "verbose": False}
+    ball = {"eps": attack.eps, "norm": P[attack.norm], "delta": attack.delta, "max_iter": attack.steps}
+    return called(evasion.UniversalPerturbation, attacker="deepfool", attacker_params=inner, **ball)
 
 
 def square(attack) -> Call:
-    return called(evasion.SquareAttack, norm=P[attack.norm], eps=attack.eps, max_iter=attack.queries)
+    settings = {"eps": attack.eps, "max_iter": attack.queries, "p_init": attack.p_init}
+    return called(evasion.SquareAttack, norm=P[attack.norm], **settings)
 
 
 def hop_skip_jump(attack) -> Call:
     """Image by image."""
-    return called(evasion.HopSkipJump, norm=P[attack.norm], max_iter=attack.steps)
+    evals = {"init_eval": attack.init_evals, "max_eval": attack.max_evals, "init_size": attack.tries}
+    return called(evasion.HopSkipJump, norm=P[attack.norm], max_iter=attack.steps, **evals)
 
 
 COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {
@@ -145,6 +168,7 @@ COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {
     "DeepFool": (deepfool,),
     "JSMA": (jsma,),
     "CW": (cw,),
+    "CWLinf": (cw_linf,),
     "CWL0": (cw_l0,),
     "VirtualAdversarial": (virtual,),
     "Universal": (universal,),

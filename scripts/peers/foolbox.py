@@ -92,11 +92,12 @@ def cw(attack) -> Call:
 
 
 def virtual(attack) -> Call:
-    return called(attacks.VirtualAdversarialAttack(steps=1, xi=attack.xi), epsilon=attack.eps)
+    return called(attacks.VirtualAdversarialAttack(steps=attack.iterations, xi=attack.xi), epsilon=attack.eps)
 
 
 def hop_skip_jump(attack) -> Call:
-    return called(attacks.HopSkipJumpAttack(steps=attack.steps, constraint=attack.norm))
+    evals = {"initial_gradient_eval_steps": attack.init_evals, "max_gradient_eval_steps": attack.max_evals}
+    return called(attacks.HopSkipJumpAttack(steps=attack.steps, constraint=attack.norm, **evals))
 
 
 COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {

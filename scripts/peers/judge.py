@@ -11,6 +11,7 @@ from hardlight.statistics import mcnemar
 from hardlight.tensors import norms
 
 ROUNDING = 1e-6  # of a pixel beyond the box, which is clipped away
+UNCHANGED = 1e-5  # of a pixel, in l0: a change of variables and back; it is undone before the image is judged
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ def judge(
     sane = x_adv.isfinite().flatten(1).all(1) & (x_adv >= -ROUNDING).flatten(1).all(1)
     sane &= (x_adv <= 1 + ROUNDING).flatten(1).all(1)
     x_adv = torch.where(sane[:, None, None, None], x_adv, x).clamp(0, 1)
+    if norm == "l0":
+        x_adv = torch.where((x_adv - x).abs() < UNCHANGED, x, x_adv)
     sane &= Threat(norm if eps is not None else None, eps).within(x, x_adv)
     with torch.no_grad():
         predicted = torch.cat([model(part) for part in x_adv.split(100)]).argmax(1)

@@ -38,8 +38,8 @@ class Ours:
 class Match:
     """The peers' counterparts of ``asked``, and those of ours that are held against them.
 
-    ``images`` are attacked when speed is measured, ``few`` by the libraries that are slow, ``strong`` when strength is,
-    in batches of at most ``batch``. ``targeted``: at the class after the label. ``trainable``: with weights that
+    ``images`` are attacked when speed is measured, ``strong`` when strength is, in batches of ``batch``; libraries that
+    are slow attack ``few``, in the one as in a batch of the other. ``targeted``: at the class after the label. ``trainable``: with weights that
     require gradients, as after training. ``quick``: images when it shall be quick, 0 to leave it out.
     """
 
@@ -48,7 +48,7 @@ class Match:
     images: int = 128
     few: dict[str, int] = field(default_factory=dict)
     strong: int = 500
-    batch: int = 100
+    batch: int = 50
     quick: int = 8
     targeted: bool = False
     trainable: bool = False
@@ -79,15 +79,17 @@ PGD40 = ascent(LINF, "linf", 40, LINF / 30)
 CW_SHORT = {"binary_search_steps": 5, "steps": 100, "lr": 0.1, "initial_const": 1.0}
 CW_LONG = {"binary_search_steps": 9, "steps": 1000, "lr": 0.01, "initial_const": 1.0}
 
+SQUARE = {"eps": LINF, "queries": 1000, "rescale_schedule": True, "early_stop": True}
+
 MATCHES = (
     one("fgsm linf", "FGSM", {"eps": LINF}),
     one("fgsm l2", "FGSM", {"eps": L2, "norm": "l2"}),
     one("random_fgsm", "RandomFGSM", {"eps": LINF, "alpha": LINF / 2}),
-    one("minimal_fgsm", "MinimalFGSM", {"eps_step": 0.01, "eps_max": 1.0}, {FASTEST: 2}, images=64),
+    one("minimal_fgsm", "MinimalFGSM", {"eps_step": 0.01, "eps_max": 1.0}, {FASTEST: 2}, images=32),
     early("bim linf", "BIM", ascent(LINF, "linf", 10, LINF / 10)),
     early("mi_fgsm linf", "MIFGSM", {**ascent(LINF, "linf", 10, LINF / 10), "decay": 1.0}),
-    early("pgd linf", "PGD", PGD40, 1.3, images=64),
-    early("pgd l2", "PGD", ascent(L2, "l2", 40, 2.5 * L2 / 40), 1.3, images=64),
+    early("pgd linf", "PGD", PGD40, 1.3, images=48),
+    early("pgd l2", "PGD", ascent(L2, "l2", 40, 2.5 * L2 / 40), 1.3, images=48),
     Match(
         Ours("pgd linf 10, weights with gradients", "PGD", {**PGD40, "steps": 10, "step_size": LINF / 4}),
         (
@@ -100,15 +102,15 @@ MATCHES = (
         ),
         trainable=True,
     ),
-    one("deepfool l2", "DeepFool", {}, {FASTEST: 4, "ART": 40}, images=64, few={"torchattacks": 16}),
+    one("deepfool l2", "DeepFool", {}, {FASTEST: 4, "ART": 40}, images=64, few={"ART": 8, "torchattacks": 16}),
     one("deepfool linf", "DeepFool", {"norm": "linf"}, {FASTEST: 4}, images=64),
     one(
         "jsma, ART's rule",
         "JSMA",
         {"rule": "target", "outputs": "logits", "theta": 0.1},
         {"ART": 5},
-        images=16,
-        few={"torchattacks": 4},
+        images=8,
+        few={"torchattacks": 1},
         strong=64,
         batch=16,
         quick=1,
@@ -119,8 +121,8 @@ MATCHES = (
         "JSMA",
         {"rule": "pair", "outputs": "logits", "theta": 0.1},
         {"ART": 2},
-        images=16,
-        few={"torchattacks": 4},
+        images=8,
+        few={"torchattacks": 1},
         strong=64,
         batch=16,
         quick=0,
@@ -129,16 +131,14 @@ MATCHES = (
     Match(
         Ours("ddn 100", "DDN", {"steps": 100}),
         (Ours("ddn 100", "DDN", {"steps": 100}), Ours("min_l2 by ddn 100", "MinL2", {})),
-        images=32,
+        images=16,
     ),
-    *(
-        one(f"fmn {norm} 100", "FMN", {"norm": norm, "steps": 100}, images=32, strong=500)
-        for norm in ("linf", "l2", "l1", "l0")
-    ),
+    *(one(f"fmn {norm} 100", "FMN", {"norm": norm, "steps": 100}, images=16) for norm in ("linf", "l2", "l1", "l0")),
     Match(
         Ours("cw 5x100", "CW", CW_SHORT),
         (Ours("cw 5x100", "CW", CW_SHORT), Ours("min_l2 by cw 5x100", "MinL2", {})),
         images=16,
+        few={"ART": 4},
         strong=128,
         batch=32,
         quick=0,
@@ -150,32 +150,34 @@ MATCHES = (
             Ours("min_l2 by cw 9x1000", "MinL2", {}, {FASTEST: 50}, tolerance=0.005, statistic="mean"),
         ),
         images=8,
+        few={"ART": 1},
         strong=64,
-        batch=16,
+        batch=8,
         quick=0,
     ),
-    one("cw_linf", "CWLinf", {}, images=8, strong=64, batch=16, quick=0),
-    one("cw_l0", "CWL0", {}, images=4, strong=16, batch=8, quick=0),
-    one("virtual", "VirtualAdversarial", {"eps": L2}, images=16, few={"ART": 4}, strong=500, quick=0),
-    one("universal", "Universal", {"eps": 3 * LINF}, images=32, strong=64, quick=0),
+    one("cw_linf", "CWLinf", {}, images=4, few={"ART": 2}, strong=64, batch=8, quick=0),
+    one("cw_l0", "CWL0", {}, images=2, strong=16, batch=4, quick=0),
+    one("virtual", "VirtualAdversarial", {"eps": 2 * L2}, images=16, few={"ART": 1}, quick=0),
+    one("universal", "Universal", {"eps": 3 * LINF}, images=16, strong=64, quick=0),
     *(
-        early(f"apgd {loss} {norm}", "APGD", {"eps": eps, "norm": norm, "loss": loss}, 1.3, images=32, quick=4)
+        early(f"apgd {loss} {norm}", "APGD", {"eps": eps, "norm": norm, "loss": loss}, 1.3, images=16, quick=2)
         for loss, norm, eps in (("cross_entropy", "linf", LINF), ("dlr", "l2", L2), ("cross_entropy", "l1", L1))
     ),
-    early("apgd targeted_dlr linf", "APGD", {"eps": LINF, "loss": "targeted_dlr"}, 1.3, images=16, quick=2),
-    one("fab linf", "FAB", {"norm": "linf"}, images=16, strong=500, quick=2),
-    one("fab l2", "FAB", {"norm": "l2"}, images=16, strong=500, quick=2),
-    one("square linf 1000", "Square", {"eps": LINF, "queries": 1000}, images=32, few={"ART": 16}, quick=4),
-    one("hop_skip_jump l2", "HopSkipJump", {"steps": 10}, images=8, strong=64, batch=16, quick=0),
+    early("apgd targeted_dlr linf", "APGD", {"eps": LINF, "loss": "targeted_dlr"}, 1.3, images=8, quick=1),
+    one("fab linf", "FAB", {"norm": "linf"}, images=8, quick=2),
+    one("fab l2", "FAB", {"norm": "l2"}, images=8, quick=2),
+    one("square linf 1000", "Square", SQUARE, images=16, few={"ART": 4}, quick=1),
+    one("hop_skip_jump l2", "HopSkipJump", {"steps": 10}, images=4, strong=64, batch=16, quick=0),
     one(
         "auto linf",
         "AutoAttack",
         {"eps": LINF, "early_stop": True},
         {"torchattacks": 1.5},
         images=24,
+        few={"ART": 8},
         strong=64,
-        batch=64,
-        quick=2,
+        batch=32,
+        quick=0,
     ),
 )
 

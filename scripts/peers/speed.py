@@ -46,7 +46,7 @@ def first_run(contestant: Contestant, match: Match, model: nn.Module, x: Tensor,
         cpu, wall = clock.read()
     judged = judge(model, x, x_adv, y, target, contestant.norm, contestant.eps)
     seconds = wall if x.is_cuda else cpu
-    calls = max(1, ceil(TURN / seconds))
+    calls = max(1, ceil(min(TURN, long) / seconds))
 
     def turn() -> tuple[float, float]:
         clock = Clock()

@@ -19,10 +19,10 @@ FARTHER = 1.02  # times their median distance that ours may be
 
 def attacked(contestant: Contestant, match: Match, model: nn.Module, x: Tensor, y: Tensor, limit: float) -> Judged:
     """Batch after batch, until all are done or ``limit`` seconds are over: CPU-seconds, on a GPU wall time."""
-    found, clock = [], Clock()
+    found, clock, batch = [], Clock(), min(match.batch, match.few.get(contestant.library, match.batch))
     torch.manual_seed(0)
     np.random.seed(0)
-    for part, labels in zip(x.split(match.batch), y.split(match.batch), strict=True):
+    for part, labels in zip(x.split(batch), y.split(batch), strict=True):
         target = (labels + 1) % 10 if match.targeted else None
         found.append(contestant.call(model, part, labels, target).detach().to(part))
         cpu, wall = clock.read()

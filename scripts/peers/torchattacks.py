@@ -98,7 +98,10 @@ def auto_as_shipped(attack) -> Call | None:
 
 
 def square(attack) -> Call | None:
-    return called(ta.Square, norm=NORMS[attack.norm], eps=attack.eps, n_queries=attack.queries)
+    if attack.norm == "l1":
+        return None
+    settings = {"eps": attack.eps, "n_queries": attack.queries, "p_init": attack.p_init}
+    return called(ta.Square, norm=NORMS[attack.norm], resc_schedule=attack.rescale_schedule, **settings)
 
 
 COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {

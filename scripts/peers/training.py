@@ -1,5 +1,7 @@
 """FGSM adversarial training: our step against ART's trainer, on the same net, optimizer and work."""
 
+import io
+from contextlib import redirect_stderr
 from math import nan
 from typing import Any
 
@@ -50,7 +52,8 @@ def art_epoch(x: Tensor, y: Tensor) -> tuple[float, float]:
     trainer = AdversarialTrainer(estimator, attack, ratio=0.5)
     twice = torch.cat([x, x]).cpu().numpy(), torch.cat([y, y]).cpu().numpy()
     clock = Clock()
-    trainer.fit(*twice, batch_size=2 * BATCH, nb_epochs=1)
+    with redirect_stderr(io.StringIO()):  # bars that no setting turns off
+        trainer.fit(*twice, batch_size=2 * BATCH, nb_epochs=1)
     return clock.read()
 
 
