@@ -3,8 +3,9 @@ import torch
 from torch import nn
 from torch.nn.functional import kl_div, log_softmax, one_hot
 
+from hardlight.attacks import Queries
+from hardlight.attacks.virtual_direction import divergence, virtual_direction
 from hardlight.defenses import VirtualAdversarialTraining
-from hardlight.defenses.virtual_direction import divergence, virtual_direction
 
 N, PIXELS, CLASSES = 8, 12, 4
 
@@ -32,7 +33,7 @@ def test_the_direction_is_the_top_eigenvector_of_the_hessian(net, x):
     start = torch.randn(x.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     clean = net(x).detach()
     weight = net[1].weight.detach()
-    d = virtual_direction(net, x, clean, start, xi=1e-4, iterations=500).flatten(1)
+    d = virtual_direction(Queries(net, N, x.device), x, clean, start, xi=1e-4, iterations=500).flatten(1)
     torch.testing.assert_close(d.norm(dim=1), torch.ones(N, dtype=torch.float64))
     for logits, found in zip(clean, d, strict=True):
         p = logits.softmax(0)
@@ -83,7 +84,7 @@ def test_changes_the_prediction_more_than_a_random_step_of_its_length(x):
     net = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 32), nn.ReLU(), nn.Linear(32, CLASSES)).float()
     x = x.float()
     clean = net(x).detach()
-    r = virtual_direction(net, x, clean, torch.randn_like(x), xi=0.1, iterations=1)
+    r = virtual_direction(Queries(net, N, x.device), x, clean, torch.randn_like(x), xi=0.1, iterations=1)
     random = torch.randn_like(x)
     random = random / random.flatten(1).norm(dim=1).reshape(-1, 1, 1, 1)
     assert divergence(clean, net(x + r)).mean() > 3 * divergence(clean, net(x + random)).mean()

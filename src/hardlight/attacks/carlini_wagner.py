@@ -27,6 +27,7 @@ Distance = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def squared_l2(delta: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The distance of the L2 attack, and of what builds on it."""
     return delta.square().flatten(1).sum(1), 2 * delta
 
 
@@ -87,7 +88,7 @@ class CarliniWagner(MinimalNorm, ABC):
         w = _inverse(x if start is None else start)
         first, second = torch.zeros_like(x), torch.zeros_like(x)
         lowest = before = nearest.clone()
-        for step in range(1, self.steps + 2):
+        for step in range(1, self.steps + 2 if len(x) else 1):
             t = torch.tanh(w)
             x_adv = clamp(origin + (t - centre) / (2 * _REACH))
             delta = x_adv - origin
@@ -110,15 +111,16 @@ class CarliniWagner(MinimalNorm, ABC):
             second.mul_(_BETAS[1]).addcmul_(gradient, gradient, value=1 - _BETAS[1])
             scale = (second / (1 - _BETAS[1] ** step)).sqrt_().add_(1e-8)
             w = w.addcdiv(first, scale, value=-self.lr / (1 - _BETAS[0] ** step)).clamp_(-end, end)
+            on = loss > 0
             if self.abort_early and step % math.ceil(self.steps / _CHECKS) == 0:
-                on = lowest < _FALL * before
+                on &= lowest < _FALL * before
                 before = lowest
-                if not bool(on.all()):
-                    rows, origin, aim, move, const = rows[on], origin[on], aim[on], move[on], const[on]
-                    centre, w, first, second = centre[on], w[on], first[on], second[on]
-                    lowest, before = lowest[on], before[on]
-            if not len(rows):
-                break
+            if not bool(on.all()):
+                rows, origin, aim, move, const = rows[on], origin[on], aim[on], move[on], const[on]
+                centre, w, first, second = centre[on], w[on], first[on], second[on]
+                lowest, before = lowest[on], before[on]
+                if not len(rows):
+                    break
         return nearest.isfinite(), best
 
 

@@ -20,7 +20,9 @@ class CW(CarliniWagner):
     descents of up to ``steps`` steps, each from the clean image. The nearest image seen in any of them is returned.
     """
 
-    binary_search_steps: int = 5
+    binary_search_steps: int = 9
+    steps: int = 300
+    lr: float = 0.02
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from hardlight import checks
-from hardlight.attacks import attackable
+from hardlight.attacks import Queries, attackable
 from hardlight.attacks.randomness import normal
+from hardlight.attacks.virtual_direction import virtual_direction
 from hardlight.defenses.crafted_copies import CraftedCopies
-from hardlight.defenses.virtual_direction import virtual_direction
 from hardlight.tensors import clamp
 
 
@@ -36,8 +35,7 @@ class StaticVirtualAdversarialTraining(CraftedCopies):
     def craft(self, model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, index: Tensor) -> Tensor:
         start = normal(index, x, seed=self.seed, stream="vat_static")
         with attackable(model, x.device):
-            with torch.no_grad():
-                clean = model(x)
-            return clamp(
-                x + self.eps * virtual_direction(model, x, clean, start, xi=self.xi, iterations=self.iterations)
-            )
+            queries = Queries(model, len(x), x.device)
+            clean = queries.logits(x)
+            r = self.eps * virtual_direction(queries, x, clean, start, xi=self.xi, iterations=self.iterations)
+            return clamp(x + r)

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from hardlight import checks
-from hardlight.attacks import attackable
+from hardlight.attacks import Queries, attackable
+from hardlight.attacks.virtual_direction import divergence, virtual_direction
 from hardlight.defenses.defense import Defense
-from hardlight.defenses.virtual_direction import divergence, virtual_direction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,8 @@ class VirtualAdversarialTraining(Defense):
 
     def harden(self, loss: Tensor, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         with attackable(model, x.device):
-            with torch.no_grad():
-                clean = model(x)
+            queries = Queries(model, len(x), x.device)
+            clean = queries.logits(x)
             start = torch.randn_like(x)
-            r = self.eps * virtual_direction(model, x, clean, start, xi=self.xi, iterations=self.iterations)
+            r = self.eps * virtual_direction(queries, x, clean, start, xi=self.xi, iterations=self.iterations)
         return loss + self.weight * divergence(clean, model(x + r)).mean()

@@ -1,11 +1,10 @@
 """The direction in which a prediction changes most (Miyato et al., ICLR 2016 and TPAMI 2018)."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
+from hardlight.attacks.queries import Queries
 from hardlight.tensors import unit
 
 
@@ -16,16 +15,16 @@ def divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
 
 
 def virtual_direction(
-    model: Callable[[Tensor], Tensor], x: Tensor, clean: Tensor, start: Tensor, *, xi: float, iterations: int
+    queries: Queries, x: Tensor, clean: Tensor, start: Tensor, *, xi: float, iterations: int
 ) -> Tensor:
     """Unit vectors like ``x`` along which the prediction with logits ``clean`` (N, K) changes most.
 
     Power iterations from ``start`` (like x) on the divergence's Hessian, by finite differences of length ``xi``.
-    ``model`` must be attackable.
     """
     d = unit(start, "l2")
     for _ in range(iterations):
-        probe = (xi * d).requires_grad_()
-        (gradient,) = torch.autograd.grad(divergence(clean, model(x + probe)).sum(), probe)
-        d = unit(gradient, "l2")
+        trace = queries.trace(x + xi * d)
+        logits = trace.logits.requires_grad_()
+        (by_logits,) = torch.autograd.grad(divergence(clean, logits).sum(), logits)
+        d = unit(trace.gradient(by_logits), "l2")
     return d
