@@ -13,6 +13,9 @@ EPS = {"linf": 0.1, "l2": 0.3, "l1": 0.8, "l0": 3.0}
 QUICK = {"steps": 6, "binary_search_steps": 2, "queries": 20, "init_evals": 20}
 """Settings by their names, for every attack that has them and is not told otherwise below."""
 
+FEW = {"steps": 3, "queries": 10}
+"""The same of attacks that are parts of others."""
+
 WORST_OF = {
     "linf": {"pgd": PGD(eps=1, steps=3), "minimal": MinimalFGSM(eps_step=0.05), "fgsm": FGSM(eps=1)},
     "l2": {"fgsm": FGSM(eps=1), "pgd": PGD(eps=1, steps=3)},
@@ -26,9 +29,9 @@ OWN: dict[str, dict[str, dict[str, Any]]] = {
 """By class and norm. What is here has these norms alone."""
 
 
-def _quick(kind: type[Attack], norm: str) -> dict[str, Any]:
+def _quick(kind: type[Attack], norm: str, quick: dict[str, Any] = QUICK) -> dict[str, Any]:
     budget = {"eps": EPS[norm]} if issubclass(kind, FixedBudget) else {}
-    named = {field: value for field, value in QUICK.items() if field in kind.__dataclass_fields__}
+    named = {field: value for field, value in quick.items() if field in kind.__dataclass_fields__}
     return {"norm": norm, **budget, **named, **OWN.get(kind.__name__, {}).get(norm, {})}
 
 
@@ -37,7 +40,7 @@ def _with_quick_parts(kind: type[Attack]) -> type[Attack]:
 
     def in_turn(self: Attack) -> WorstOf:
         whole = kind.in_turn.fget(self)
-        parts = {name: replace(part, **_quick(type(part), self.norm)) for name, part in whole.attacks.items()}
+        parts = {name: replace(part, **_quick(type(part), self.norm, FEW)) for name, part in whole.attacks.items()}
         return replace(whole, attacks=parts)
 
     return type(kind.__name__, (kind,), {"in_turn": property(in_turn)})

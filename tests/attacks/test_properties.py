@@ -38,11 +38,6 @@ COMPOSED = {"WorstOf", "AutoAttack"}
 """The worst of what several attacks return, each of which has a loss of its own."""
 
 
-def per_sample(attack):
-    """Whether it works on each sample by itself, unlike one that makes a perturbation for all of them."""
-    return getattr(attack, "per_sample", True)
-
-
 def those(fits):
     return pytest.mark.parametrize("attack", [attack for attack in EVERY if fits(attack)], ids=name)
 
@@ -107,29 +102,28 @@ def test_images_are_in_the_box_the_budget_and_of_the_callers_kind(attack, place)
 @every
 def test_nothing_is_nearer_than_the_nearest(attack):
     """A polytope's images, each asked about with a budget a hair below its distance to the outside."""
-    net, x, y = polytope(IMAGES, 8, classes=3)
+    net, x, y = polytope(IMAGES, 5, classes=3)
     nearest = distances(net, x, attack.norm)
     if isinstance(attack, MinimalNorm):
         x_adv = attack(net, x, y)
         moved = (x_adv != x).flatten(1).any(1)
         assert (norms(x_adv - x, attack.norm) >= nearest - 1e-9)[moved].all()
         return
-    for k in range(8):
+    for k in range(5):
         below = replace(attack, eps=nearest[k].item() * 0.999)
         assert not fooled(net, below(net, x[k : k + 1], y[k : k + 1]), y[k : k + 1])
 
 
-@those(per_sample)
+@those(lambda attack: attack.per_sample)
 def test_a_sample_does_not_notice_the_others(attack, mlp, batch):
     """In float64, where a batch of another size differs by 1e-16: what is compared are the images themselves."""
     x, y = batch
     index = torch.arange(10) + 3
-    mixed = torch.randperm(10, generator=torch.Generator().manual_seed(0))
+    some = torch.tensor([9, 4, 0, 6, 2])
     for variant in variants(attack):
         whole = variant(mlp, x, y, index=index)
-        for rows in mixed.split([1, 9]):
-            part = variant(mlp, x[rows], y[rows], index=index[rows])
-            torch.testing.assert_close(part, whole[rows], rtol=0, atol=1e-6)
+        part = variant(mlp, x[some], y[some], index=index[some])
+        torch.testing.assert_close(part, whole[some], rtol=0, atol=1e-6)
 
 
 @every
@@ -201,7 +195,7 @@ def test_the_worst_that_it_saw_and_never_the_clean_image(attack, mlp, batch):
     """One image at a time, so that it is known whose each asked image is."""
     attack, within = attack.exhaustive(), Threat(attack.norm, attack.eps).within
     loss = LOSSES[getattr(attack, "loss", "margin")]
-    for x, y in zip(*(part.split(1) for part in batch), strict=True):
+    for x, y in zip(*(part[:6].split(1) for part in batch), strict=True):
         recorder = Recorder(mlp)
         x_adv = attack(recorder, x, y)
         assert not torch.equal(x_adv, x)
@@ -232,11 +226,11 @@ def test_targeted_reaches_its_target(attack):
     g = torch.Generator().manual_seed(0)
     x = 0.45 + 0.1 * torch.rand(6, *IMAGES, generator=g, dtype=FLOAT64)
     y = net(x).argmax(1)
-    y_target = (y + 1 + torch.arange(6) % 2) % classes if per_sample(attack) else torch.zeros_like(y)
+    y_target = (y + 1 + torch.arange(6) % 2) % classes if attack.per_sample else torch.zeros_like(y)
     if isinstance(attack, FixedBudget):
         attack = replace(attack, eps={"linf": 0.3, "l2": 1.0, "l1": 3.0, "l0": 8.0}[attack.norm])
     missed = fooled(net, attack(net, x, y, y_target=y_target), y_target)
-    assert missed.double().mean() <= (0 if per_sample(attack) else 0.2)
+    assert missed.double().mean() <= (0 if attack.per_sample else 0.2)
 
 
 @every
