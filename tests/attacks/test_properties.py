@@ -47,7 +47,7 @@ budgeted = those(lambda attack: isinstance(attack, FixedBudget))
 minimal = those(lambda attack: isinstance(attack, MinimalNorm))
 stopping = those(lambda attack: hasattr(attack, "early_stop"))
 drawing = those(lambda attack: attack.draws)
-aiming = those(lambda attack: type(attack).__name__ not in UNAIMED and attack.per_sample)  # one v has one target
+aiming = those(lambda attack: type(attack).__name__ not in UNAIMED)
 climbing = those(lambda attack: type(attack).__name__ not in GRADIENT_FREE)
 
 
