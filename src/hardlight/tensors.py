@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 
 NORMS = ("linf", "l2", "l1", "l0")
+DUAL = {"linf": "l1", "l2": "l2", "l1": "linf"}
+"""The norm of a gradient that tells how much a step of norm 1 changes a linear function."""
 
 
 def pixels(images: Tensor) -> Tensor:

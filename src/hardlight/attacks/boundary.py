@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 
 from hardlight.attacks.queries import Queries, Trace
-from hardlight.tensors import norms
+from hardlight.tensors import DUAL, norms
 
-DUAL = {"linf": "l1", "l2": "l2", "l1": "linf"}
+AIM = 4
+"""How far past a boundary to aim, in units of ``rounding``: that far it is crossed in any batch."""
 _WORTH_A_PASS = 2 / 3  # a forward pass of this share of a batch and its backward pass cost what one of all does
 
 
@@ -21,19 +22,22 @@ def nearest_boundary(
     *,
     norm: str,
     slack: float,
+    guess: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The distance (N,), the gradient of z_rival − z_y and the rival (N,) of the nearest boundary of class ``y`` (N,).
 
     ``trace`` is that of ``x``, and ``need`` (N, K) how far z_k − z_y is from the boundary with class k, infinite where
     k is no rival; the distance is infinite and the gradient zero where none is met. ``steep`` (N, K) holds the dual
     norms of the gradients last seen, 0 if never, and is kept up to date: a rival that was seen is passed over if, to be
-    the nearest, it would have to be more than ``slack`` times as steep as then.
+    the nearest, it would have to be more than ``slack`` times as steep as then. One that was never seen is looked at;
+    with ``guess`` it is taken to have been as steep as the steepest that was.
     """
     distance, gradient, nearest = torch.full_like(need[:, 0], torch.inf), torch.zeros_like(x), torch.zeros_like(y)
     need = need.clone()
     held = torch.arange(len(x), device=x.device)  # by the trace
     while True:
-        bound = torch.where(need.isfinite() & (steep == 0), 0, need / (slack * steep))
+        believed = torch.where(steep > 0, steep, steep.amax(1, keepdim=True)) if guess else steep
+        bound = torch.where(need.isfinite() & (believed == 0), 0, need / (slack * believed))
         closest, rival = bound.min(1)
         asked = (closest < distance).nonzero().squeeze(1)
         if not len(asked):

@@ -8,14 +8,12 @@ from torch import Tensor
 
 from hardlight import checks
 from hardlight.attacks.attack import MinimalNorm
-from hardlight.attacks.goal import Goal
-from hardlight.attacks.queries import Queries, Trace
-from hardlight.tensors import clamp, norms, per_sample, steepest
+from hardlight.attacks.boundary import AIM, nearest_boundary
+from hardlight.attacks.goal import Goal, rounding
+from hardlight.attacks.queries import Queries
+from hardlight.tensors import clamp, per_sample, steepest
 
-DUAL = {"l2": "l2", "linf": "l1"}
-_LEAD = 64  # what a step aims at past the boundary, in units of a float's precision of the logits' spread
 _SHORTEST, _LONGEST = 1e-5, 1e6  # of a step
-_WORTH_A_PASS = 2 / 3  # a forward pass of this share of a batch and its backward pass cost what one of all does
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +55,12 @@ class DeepFool(MinimalNorm):
             trace, aim = queries.trace(x_adv, rows), goal[rows]
             cleared = aim.cleared(trace.logits)
             found[rows[cleared]] = x_adv[cleared]
-            need = self._need(trace.logits, aim).to(x.dtype)
+            need = self._need(trace.logits, aim).to(x.dtype).masked_fill(cleared[:, None], torch.inf)
             steep = torch.zeros_like(need) if steep is None else steep
-            distance, gradient = self._nearest(queries, trace, x_adv, aim, rows, need, steep, ~cleared)
+            distance, gradient, _ = nearest_boundary(
+                queries, trace, x_adv, aim.y, rows, need, steep, norm=self.norm, slack=self.slack, guess=True
+            )
+            gradient = -gradient if goal.targeted else gradient
             left = distance.isfinite()
             rows, x_adv, steep = rows[left], x_adv[left], steep[left]
             if not len(rows):
@@ -75,43 +76,5 @@ class DeepFool(MinimalNorm):
         others = logits.scatter(1, goal.y[:, None], -torch.inf)
         _, rivals = others.topk(1 if goal.targeted else min(self.candidates, logits.shape[1] - 1), dim=1)
         gap = logits.gather(1, goal.y[:, None]) - logits.gather(1, rivals)
-        spread = logits.amax(1, keepdim=True) - logits.amin(1, keepdim=True)
-        least = _LEAD * torch.finfo(logits.dtype).eps * spread
+        least = AIM * rounding(logits)[:, None]
         return torch.full_like(logits, torch.inf).scatter(1, rivals, (-gap if goal.targeted else gap) + least)
-
-    def _nearest(
-        self,
-        queries: Queries,
-        trace: Trace,
-        x: Tensor,
-        goal: Goal,
-        rows: Tensor,
-        need: Tensor,
-        steep: Tensor,
-        standing: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """The distance (N,) of the nearest boundary, infinite where there is none or it is not asked, and its gradient.
-
-        ``steep`` (N, K) holds the dual norms of the gradients last seen, 0 if never, and is kept up to date.
-        """
-        sign = -1.0 if goal.targeted else 1.0
-        distance, gradient = torch.full_like(need[:, 0], torch.inf), torch.zeros_like(x)
-        held = torch.arange(len(x), device=x.device)  # by the trace
-        while True:
-            believed = self.slack * torch.where(steep > 0, steep, steep.amax(1, keepdim=True))
-            bound = torch.where(need.isfinite() & (believed == 0), 0, need / believed)
-            closest, rival = bound.min(1)
-            asked = (standing & (closest < distance)).nonzero().squeeze(1)
-            if not len(asked):
-                return distance, gradient
-            if len(asked) < _WORTH_A_PASS * len(held):
-                held, trace = asked, queries.trace(x[asked], rows[asked])
-            k = rival[asked]
-            by_logits = torch.zeros_like(need)
-            by_logits[asked, k], by_logits[asked, goal.y[asked]] = sign, -sign
-            slope = torch.zeros_like(x).index_copy(0, held, trace.gradient(by_logits[held], again=True))[asked]
-            length = norms(slope, DUAL[self.norm])
-            reach = torch.where(length > 0, need[asked, k] / length, torch.inf)
-            steep[asked, k], need[asked, k] = length, torch.inf
-            nearer = reach < distance[asked]
-            distance[asked[nearer]], gradient[asked[nearer]] = reach[nearer], slope[nearer]

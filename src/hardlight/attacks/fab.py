@@ -8,14 +8,13 @@ from torch import Tensor
 
 from hardlight import checks
 from hardlight.attacks.attack import MinimalNorm
-from hardlight.attacks.boundary import nearest_boundary
-from hardlight.attacks.goal import Goal
+from hardlight.attacks.boundary import AIM, nearest_boundary
+from hardlight.attacks.goal import Goal, rounding
 from hardlight.attacks.hyperplane import to_hyperplane
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.randomness import normal, uniform
 from hardlight.tensors import clamp, norms, per_sample, unit
 
-_LEAD = 64  # how far past the boundary is aimed at, in units of a float's precision of the logits' spread
 _HALVINGS = 10  # of the way from the image to the best that was found, at the end
 
 
@@ -118,9 +117,7 @@ class FAB(MinimalNorm):
         if goal.targeted:
             leader = logits.scatter(1, y, -torch.inf).argmax(1, keepdim=True)
             rivals = torch.zeros_like(rivals).scatter(1, leader, True)
-        lead = (
-            _LEAD * torch.finfo(trace.logits.dtype).eps * (logits.amax(1, keepdim=True) - logits.amin(1, keepdim=True))
-        )
+        lead = AIM * rounding(trace.logits)[:, None].to(x.dtype)
         values = logits - logits.gather(1, y) + (lead if goal.targeted else -lead)
         need = torch.where(rivals, values.abs(), torch.inf)
         _, normal, rival = nearest_boundary(

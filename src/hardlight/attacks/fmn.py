@@ -12,9 +12,7 @@ from hardlight.attacks.attack import MinimalNorm
 from hardlight.attacks.goal import LOSSES, Goal, margin
 from hardlight.attacks.nearest import Nearest
 from hardlight.attacks.queries import Queries
-from hardlight.tensors import clamp, confine, norms, unit
-
-DUAL = {"linf": "l1", "l2": "l2", "l1": "linf"}
+from hardlight.tensors import DUAL, clamp, confine, norms, unit
 
 
 @dataclass(frozen=True, kw_only=True)

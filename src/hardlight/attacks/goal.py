@@ -63,7 +63,12 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-_ROUNDING = 16  # in units of a float's precision
+def rounding(logits: Tensor) -> Tensor:
+    """What a difference of logits (N, K) may change by where a sample comes in another batch, at the most: (N,).
+
+    Relative to the spread of the sample's logits, so that it means the same to a net of any scale.
+    """
+    return 16 * torch.finfo(logits.dtype).eps * (logits.amax(1) - logits.amin(1))
 
 
 @dataclass(frozen=True)
@@ -89,14 +94,9 @@ class Goal:
         return (logits.argmax(1) == self.y) == self.targeted
 
     def cleared(self, logits: Tensor) -> Tensor:
-        """Where it is reached by more than the rounding errors of another batch: bool (N,).
-
-        For attacks that end close to the boundary. The least lead is relative to the spread of a sample's logits, so
-        that it means the same to a net of any scale.
-        """
+        """Where it is reached by more than ``rounding``: bool (N,). For attacks that end close to the boundary."""
         lead = margin(logits, self.y)
-        spread = logits.amax(1) - logits.amin(1)
-        return (-lead if self.targeted else lead) > _ROUNDING * torch.finfo(logits.dtype).eps * spread
+        return (-lead if self.targeted else lead) > rounding(logits)
 
     def __getitem__(self, rows: Tensor) -> "Goal":
         return replace(self, y=self.y[rows], rival=None if self.rival is None else self.rival[rows])
