@@ -29,13 +29,14 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
 import torch
 from benchmark import Clock, conclude, versions
 from peers import figure, installed, matches, speed, strength, training, victim
-from peers.contestants import contestants
+from peers.contestants import Contestant, contestants
 from peers.kept import Kept
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -46,6 +47,7 @@ from hardlight import UserError
 
 ROUNDS = 5
 QUICK = 0.2  # seconds: what takes longer runs once when it shall be quick
+AT = "fgsm adversarial training"
 AT_IMAGES = 512
 
 
@@ -138,43 +140,62 @@ def main() -> None:
     except UserError as error:
         sys.exit(str(error))
 
+    played = lineup(asked, peers, console)
+    at = not asked.only and not asked.strength and "ART" in peers
+    needed = [each.strong if asked.strength else each.images for each, _ in played] + [AT_IMAGES] * at
+    x, y = victim.recognised(model, images, max(needed, default=1), asked.device)
+    kept = keep(asked, model, list(peers))
+    rounds = 0 if asked.strength else 1 if asked.quick else ROUNDS
+    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console, auto_refresh=False) as progress:
+        told = Told(progress, sum(len(who) for _, who in played) * (1 + rounds) + at)
+        done = 0
+        for match, who in played:
+            if key(match, who) not in kept:
+                kept.keep(key(match, who), play(asked, match, who, model, x, y, rounds, told))
+            done += len(who) * (1 + rounds)
+            told.at(done)
+        if at and AT not in kept:
+            told(AT)
+            n = 128 if asked.quick else AT_IMAGES
+            kept.keep(AT, [[training.measure(x[:n], y[:n], rounds)], []])
+    found = [kept[name] for name in [*(key(*each) for each in played), AT] if name in kept]
+    finish(asked, found, started, clock, console, installed.versions(list(peers)))
+    kept.close()
+
+
+Played = list[tuple[matches.Match, list[Contestant]]]
+
+
+def lineup(asked: argparse.Namespace, peers: dict[str, ModuleType], console: Console) -> Played:
+    """The matches to be held and who takes part, ours and at least one peer."""
     played = []
     for match in matches.called(asked.only):
         who, absent = contestants(match, peers)
         for sentence in absent:
             console.print(sentence, markup=False, highlight=False)
-        if len(who) > sum(each.ours is not None for each in who) > 0 and (match.quick or not asked.quick):
+        ours = sum(each.ours is not None for each in who)
+        if 0 < ours < len(who) and (match.quick or not asked.quick):
             played.append((match, who))
-    n = max((each.strong if asked.strength else each.images for each, _ in played), default=1)
-    x, y = victim.recognised(model, images, n, asked.device)
+    return played
 
+
+def keep(asked: argparse.Namespace, model: torch.nn.Module, peers: list[str]) -> Kept:
     what = "strength" if asked.strength else "speed"
     facts = {
         "what": what,
-        "versions": f"{versions()}{installed.versions(list(peers))}",
+        "versions": f"{versions()}{installed.versions(peers)}",
         "net": fingerprint(model),
         "device": asked.device,
         "quick": asked.quick,
         "limit": asked.limit,
     }
-    kept = Kept(asked.out / f"{what}.part" if asked.out else None, facts)
-    rounds = (1 if asked.quick else ROUNDS) if not asked.strength else 0
-    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, auto_refresh=False) as progress:
-        told = Told(progress, sum(len(who) for _, who in played) * (1 + rounds))
-        done = 0
-        for match, who in played:
-            if match.name not in kept:
-                kept.keep(match.name, play(asked, match, who, model, x, y, rounds, told))
-            done += len(who) * (1 + rounds)
-            told.at(done)
-        if not asked.strength and "ART" in peers and not asked.only:
-            told("fgsm adversarial training")
-            at = "fgsm adversarial training"
-            if at not in kept:
-                few = min(AT_IMAGES if not asked.quick else 128, len(x))
-                kept.keep(at, [[training.measure(x[:few], y[:few], rounds)], []])
-    finish(asked, kept, played, started, clock, console, installed.versions(list(peers)))
+    return Kept(asked.out / f"{what}.part" if asked.out else None, facts)
+
+
+def key(match: matches.Match, who: list[Contestant]) -> str:
+    """Under which its rows are kept: as long as nothing about it changes."""
+    return f"{match} {[each.name for each in who]}"
 
 
 def play(asked: argparse.Namespace, match, who, model, x, y, rounds: int, told: Told) -> list[list[dict[str, Any]]]:
@@ -187,9 +208,14 @@ def play(asked: argparse.Namespace, match, who, model, x, y, rounds: int, told: 
     return [speed.measure(match, who, model, x[:n], y[:n], rounds=rounds, long=long, told=told), []]
 
 
-def finish(asked, kept: Kept, played, started: str, clock: Clock, console: Console, peers: str) -> None:
-    names = [match.name for match, _ in played] + ["fgsm adversarial training"]
-    found = [kept[name] for name in names if name in kept]
+def finish(
+    asked: argparse.Namespace,
+    found: list[list[list[dict[str, Any]]]],
+    started: str,
+    clock: Clock,
+    console: Console,
+    peers: str,
+) -> None:
     rows = pd.DataFrame([row for each in found for row in each[0]])
     if rows.empty:
         sys.exit("there is nothing to compare: none of the peers has these attacks")
@@ -203,7 +229,6 @@ def finish(asked, kept: Kept, played, started: str, clock: Clock, console: Conso
         pd.DataFrame([row for each in found for row in each[1]]).to_csv(asked.out / "disagreements.csv", index=False)
     elif asked.out:
         figure.draw(rows, asked.out / "passes.png")
-    kept.close()
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ PEERS = {
 
 def draw(rows: pd.DataFrame, file: Path) -> None:
     """Passes are forward and backward ones of an image on average; lower left is better everywhere."""
-    rows = rows[rows["forward"].notna()]
+    rows = rows[(rows["forward"] > 0) & (rows["peer_forward"] > 0)]
     matches = list(dict.fromkeys(rows["match"]))
     lines = ceil(len(matches) / COLUMNS)
     figure = Figure(figsize=(3.0 * COLUMNS, 2.5 * lines + 0.6), layout="constrained")

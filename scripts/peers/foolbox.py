@@ -24,6 +24,10 @@ def fgsm(attack) -> Call | None:
     return called(kinds[attack.norm](), epsilon=attack.eps) if attack.norm in kinds else None
 
 
+def noise(attack) -> Call:
+    return called(attacks.LinfAdditiveUniformNoiseAttack(), epsilon=attack.eps)
+
+
 def minimal_fgsm(attack) -> Call | None:
     """No such attack: FGSM over the same grid, of which the first that fools is taken here."""
     if attack.norm != "linf":
@@ -101,6 +105,7 @@ def hop_skip_jump(attack) -> Call:
 
 
 COUNTERPARTS: dict[str, tuple[Counterpart, ...]] = {
+    "Noise": (noise,),
     "FGSM": (fgsm,),
     "MinimalFGSM": (minimal_fgsm,),
     "BIM": (bim,),

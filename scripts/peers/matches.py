@@ -39,8 +39,9 @@ class Match:
     """The peers' counterparts of ``asked``, and those of ours that are held against them.
 
     ``images`` are attacked when speed is measured, ``strong`` when strength is, in batches of ``batch``; libraries that
-    are slow attack ``few``, in the one as in a batch of the other. ``targeted``: at the class after the label. ``trainable``: with weights that
-    require gradients, as after training. ``quick``: images when it shall be quick, 0 to leave it out.
+    are slow attack ``few``, in the one as in a batch of the other. ``targeted``: at the class after the label.
+    ``trainable``: with weights that require gradients, as after training. ``quick``: images when it shall be quick, 0
+    to leave it out.
     """
 
     asked: Ours
@@ -82,6 +83,7 @@ CW_LONG = {"binary_search_steps": 9, "steps": 1000, "lr": 0.01, "initial_const":
 SQUARE = {"eps": LINF, "queries": 1000, "rescale_schedule": True, "early_stop": True}
 
 MATCHES = (
+    one("noise", "Noise", {"eps": 3 * LINF}),
     one("fgsm linf", "FGSM", {"eps": LINF}),
     one("fgsm l2", "FGSM", {"eps": L2, "norm": "l2"}),
     one("random_fgsm", "RandomFGSM", {"eps": LINF, "alpha": LINF / 2}),
