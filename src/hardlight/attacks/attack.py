@@ -127,7 +127,10 @@ class Attack(ABC):
             if self.eot > 1:
                 devices = [x.device] if x.device.type == "cuda" else []
                 stack.enter_context(torch.random.fork_rng(devices))
-                torch.manual_seed(self.seed)
+                torch.default_generator.manual_seed(self.seed)  # and not torch.manual_seed, which seeds every GPU
+                if devices:
+                    stack.enter_context(torch.cuda.device(x.device))
+                    torch.cuda.manual_seed(self.seed)
                 queries = queries.expected(self.eot)
             yield queries
 
