@@ -33,7 +33,7 @@ class DeepFool(MinimalNorm):
     steps: int = 100
     overshoot: float = 0.02
     candidates: int = 9
-    slack: float = 1.4
+    slack: float = 2.0
 
     norms: ClassVar[tuple[str, ...]] = ("l2", "linf")
 
