@@ -7,7 +7,7 @@ import torch
 from piecewise_oracle import distances, polytope
 from torch import nn
 
-from hardlight.attacks import DeepFool, MinL2
+from hardlight.attacks import DDN, DeepFool, MinL2
 from hardlight.tensors import norms
 
 
@@ -113,3 +113,10 @@ def test_no_gradient_leaves_an_image_as_it_is(batch):
 def test_a_bad_setting_is_named(field, value):
     with pytest.raises(ValueError, match=f"{field} must be"):
         MinL2(**{field: value})
+
+
+def test_no_farther_than_the_short_search_from_another_side(mlp, batch):
+    x, y = batch
+    ours, theirs = (norms(attack(mlp, x, y) - x, "l2") for attack in (MinL2(), DDN(steps=15, gamma=0.15)))
+    assert (ours[theirs > 0] <= theirs[theirs > 0]).all()
+    assert (ours < theirs).any()

@@ -1,4 +1,4 @@
-"""MinL2, an attack of hardlight's own: a boundary at a time is followed to its point nearest to the image."""
+"""MinL2, an attack of hardlight's own: boundaries are followed, each to its point nearest to the image."""
 
 import math
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hardlight import checks
 from hardlight.attacks.attack import MinimalNorm
+from hardlight.attacks.ddn import DDN
 from hardlight.attacks.deepfool import DeepFool
 from hardlight.attacks.goal import Goal
 from hardlight.attacks.hyperplane import to_hyperplane
@@ -16,6 +17,7 @@ from hardlight.tensors import clamp, norms, per_sample, unit
 
 _FIRST, _LAST = 0.9, 0.05  # the share of the way to the nearest point that a step goes along the boundary
 _OVERSHOOT = 0.005  # of that share, as a part of the distance
+_SHORT = DDN(steps=15, gamma=0.15)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +26,9 @@ class MinL2(MinimalNorm):
 
     A step linearises the boundary at the iterate. It goes to the boundary by the shortest way, and along it a share of
     the way to the linearised boundary's point nearest to the image, both within the box (as FAB does: Croce and Hein,
-    ICML 2020). The share falls from 0.9 to 0.05 on a cosine. The nearest iterate that fools the model is the result;
-    what no walk fools is left to ``DeepFool``.
+    ICML 2020). The share falls from 0.9 to 0.05 on a cosine. What no walk fools is left to ``DeepFool``, and a
+    short ``DDN`` looks at every sample from another side, which pays where a net saturates and its linearisations
+    mislead. The nearest of all images that fool the model is the result.
 
     The rivals are the ``candidates`` classes of highest logit. One leaves as soon as its linearised boundary is more
     than ``slack`` times as far as the nearest that its image has, or as what was found; the slack above 1 falls with
@@ -44,7 +47,7 @@ class MinL2(MinimalNorm):
 
     @property
     def passes(self) -> int:
-        return 5 + 2 * self.steps  # most rivals leave early
+        return 5 + 2 * self.steps + _SHORT.passes  # most rivals leave early
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         standing, rows, rival = self._walks(queries, x, goal)
@@ -70,9 +73,11 @@ class MinL2(MinimalNorm):
         if len(rows):
             cleared = goal[rows].cleared(queries.logits(x_adv, rows))
             length = _keep(x_adv, x[rows], cleared, rows, found, length)
-        left = standing[length[standing].isinf()]
-        if len(left):
-            found[left] = DeepFool().perturb(queries.part(left), x[left], goal[left], index[left])
+        for attack, rows in ((DeepFool(), standing[length[standing].isinf()]), (_SHORT, standing)):
+            if len(rows):
+                other = attack.perturb(queries.part(rows), x[rows], goal[rows], index[rows])
+                moved = (other != x[rows]).flatten(1).any(1)
+                length = _keep(other, x[rows], moved, rows, found, length)
         return found
 
     def _walks(self, queries: Queries, x: Tensor, goal: Goal) -> tuple[Tensor, Tensor, Tensor]:
