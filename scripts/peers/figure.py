@@ -32,7 +32,10 @@ PEERS = {
 
 
 def draw(rows: pd.DataFrame, file: Path) -> None:
-    """Passes are forward and backward ones of an image on average; lower left is better everywhere."""
+    """Passes are forward and backward ones of an image on average; lower left is better everywhere.
+
+    Peers that attacked fewer images than ours are pale: their height is that of those images.
+    """
     rows = rows[(rows["forward"] > 0) & (rows["peer_forward"] > 0)]
     matches = list(dict.fromkeys(rows["match"]))
     lines = ceil(len(matches) / COLUMNS)
@@ -64,8 +67,9 @@ def _panel(panel: Axes, rows: pd.DataFrame) -> None:
     for row in rows.drop_duplicates("peer").itertuples():
         strength = row.peer_median if minimal else 100 * (1 - row.peer_success)
         look = PEERS[row.peer.partition(" ")[0]]
-        panel.plot(row.peer_forward + row.peer_backward, strength, linestyle="", **_hollow(look))
-    for row in rows.drop_duplicates("ours").itertuples():
+        alpha = 1.0 if row.peer_images == row.images else 0.35
+        panel.plot(row.peer_forward + row.peer_backward, strength, linestyle="", alpha=alpha, **_hollow(look))
+    for row in rows.sort_values("peer_images", ascending=False, kind="stable").drop_duplicates("ours").itertuples():
         strength = row.median if minimal else 100 * (1 - row.success)
         passes = row.forward + row.backward
         panel.plot(passes, strength, "o", color=OURS, markersize=5, zorder=3)

@@ -84,16 +84,18 @@ def compare(
 
     Within a budget the one that fewer images survive is stronger. Of minimal norms: the more that it fools and the
     smaller the ``statistic`` of its distances, both; less than ``tolerance`` apart is equal, and what is better in one
-    and worse in the other is weaker. With ``chance``, for attacks that draw, more survivors of ours are alike to fewer
-    where another draw could as well have it the other way round (McNemar's exact p above 0.05).
+    and worse in the other is weaker. With ``chance``, for attacks that draw, they are alike within a budget where
+    another draw could as well have it the other way round (McNemar's exact p above 0.05).
     """
     n = min(len(ours.fooled), len(theirs.fooled))
     ours, theirs = ours.first(n), theirs.first(n)
     if ours.eps is not None:
         gained, lost = int((ours.fooled & ~theirs.fooled).sum()), int((theirs.fooled & ~ours.fooled).sum())
-        if gained < lost:
-            return "alike" if chance and mcnemar(gained, lost) > 0.05 else "weaker"
-        return "equal" if gained == lost else "stronger"
+        if gained == lost:
+            return "equal"
+        if chance and mcnemar(gained, lost) > 0.05:
+            return "alike"
+        return "weaker" if gained < lost else "stronger"
     own, other = getattr(ours, statistic), getattr(theirs, statistic)
     farther = own > other * (1 + tolerance)
     nearer = own < other * (1 - tolerance)

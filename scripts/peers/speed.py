@@ -125,19 +125,20 @@ def _rows(match: Match, ours: Run, peers: list[Run], *, cpu: bool) -> list[dict[
                 "strength": strength,
                 "goal": nan if goal is None else goal,
                 "met": None if goal is None else reached(found, high, goal) and strength != "weaker",
-                **_told("", ours),
-                **_told("peer_", peer),
+                **_told("", ours, len(peer.judged.fooled)),
+                **_told("peer_", peer, len(peer.judged.fooled)),
                 "note": "; ".join(part for part in (peer.contestant.note, peer.judged.evidence) if part),
             }
         )
     return rows
 
 
-def _told(whose: str, run: Run) -> dict[str, float]:
-    """Distances are of the images that the net was fooled by."""
-    distances = run.judged.distance[run.judged.fooled]
+def _told(whose: str, run: Run, n: int) -> dict[str, float]:
+    """Success on the first ``n`` images, which both attacked; distances are of those that the net was fooled by."""
+    judged = run.judged.first(n)
+    distances = judged.distance[judged.fooled]
     return {
-        f"{whose}success": run.judged.success,
+        f"{whose}success": judged.success,
         f"{whose}median": float(np.median(distances)) if len(distances) else nan,
         f"{whose}mean": float(distances.mean()) if len(distances) else nan,
         f"{whose}forward": run.forward,
