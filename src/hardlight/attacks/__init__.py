@@ -7,6 +7,7 @@ from hardlight.attacks.auto import AutoAttack
 from hardlight.attacks.bim import BIM
 from hardlight.attacks.cw import CW
 from hardlight.attacks.cw_l0 import CWL0
+from hardlight.attacks.cw_linf import CWLinf
 from hardlight.attacks.ddn import DDN
 from hardlight.attacks.deepfool import DeepFool
 from hardlight.attacks.fab import FAB
@@ -15,6 +16,7 @@ from hardlight.attacks.fmn import FMN
 from hardlight.attacks.goal import Goal
 from hardlight.attacks.hop_skip_jump import HopSkipJump
 from hardlight.attacks.jsma import JSMA
+from hardlight.attacks.lbfgs import LBFGS
 from hardlight.attacks.mi_fgsm import MIFGSM
 from hardlight.attacks.min_l2 import MinL2
 from hardlight.attacks.minimal_fgsm import MinimalFGSM
@@ -37,10 +39,12 @@ __all__ = [
     "FGSM",
     "FMN",
     "JSMA",
+    "LBFGS",
     "MIFGSM",
     "PGD",
     "Attack",
     "AutoAttack",
+    "CWLinf",
     "DeepFool",
     "FixedBudget",
     "Goal",

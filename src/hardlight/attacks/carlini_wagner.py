@@ -11,11 +11,11 @@ from torch import Tensor
 
 from hardlight import checks
 from hardlight.attacks.attack import MinimalNorm
+from hardlight.attacks.const_search import LARGEST_CONST
 from hardlight.attacks.goal import Goal
 from hardlight.attacks.queries import Queries
 from hardlight.tensors import clamp, norms, per_sample
 
-LARGEST_CONST = 1e10
 MOST_STEPS = 1_000_000
 _REACH = 0.99  # of the tanh, at the edge of the box: where the slope still is a fiftieth of that in the middle
 _CHECKS = 10  # of its progress, in a descent

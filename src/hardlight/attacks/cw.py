@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from hardlight import checks
-from hardlight.attacks.carlini_wagner import LARGEST_CONST, CarliniWagner
+from hardlight.attacks.carlini_wagner import CarliniWagner
+from hardlight.attacks.const_search import MOST_SEARCH_STEPS, ConstSearch
 from hardlight.attacks.goal import Goal
 from hardlight.attacks.nearest import Nearest
 from hardlight.attacks.queries import Queries
@@ -26,7 +26,7 @@ class CW(CarliniWagner):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.whole("binary_search_steps", self.binary_search_steps, low=1, high=1000)
+        checks.whole("binary_search_steps", self.binary_search_steps, low=1, high=MOST_SEARCH_STEPS)
 
     @property
     def passes(self) -> int:
@@ -36,13 +36,11 @@ class CW(CarliniWagner):
         rows = (~self.found(queries.logits(x), goal)).nonzero().squeeze(1)
         queries, origin, goal = queries.part(rows), x[rows], goal[rows]
         nearest = Nearest(origin, "l2")
-        low, high = torch.zeros_like(nearest.length), torch.full_like(nearest.length, torch.inf)
-        const = torch.full_like(low, self.initial_const)
+        search = ConstSearch(nearest.length, self.initial_const)
         for _ in range(self.binary_search_steps):
-            found, tried = self.descend(queries, origin, goal, const)
+            found, tried = self.descend(queries, origin, goal, search.const)
             nearest.offer(tried, found)
-            low, high = torch.where(found, low, const), torch.where(found, const, high)
-            const = torch.where(high.isinf(), 10 * const, (low + high) / 2).clamp_max(LARGEST_CONST)
+            search.narrow(found)
         x_adv = x.clone()
         x_adv[rows] = nearest.x_adv
         return x_adv

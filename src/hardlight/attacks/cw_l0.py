@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from hardlight import checks
-from hardlight.attacks.carlini_wagner import LARGEST_CONST, CarliniWagner
+from hardlight.attacks.carlini_wagner import CarliniWagner
+from hardlight.attacks.const_search import LARGEST_CONST
 from hardlight.attacks.goal import Goal
 from hardlight.attacks.queries import Queries
 from hardlight.tensors import per_sample
