@@ -1,5 +1,7 @@
 """The worst of several attacks, against running each of them alone."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -54,14 +56,16 @@ def test_a_minimal_norm_attack_counts_within_eps(mlp, batch, norm):
     assert (x_adv != x).flatten(1).any(1).all()  # what only the minimal attack left alone is the other's
 
 
-def test_it_wears_restarts_and_hands_down_all_that_an_attack_has(mlp, batch):
+def test_label_budget_target_and_restarts_reach_its_attacks(mlp, batch):
     x, y = batch
     attack = WorstOf(eps=EPS, attacks={"pgd": PGD(eps=1, steps=3, early_stop=True)}, early_stop=True, label="predicted")
     assert attack.attacks["pgd"].label == "predicted"
     assert attack.exhaustive().attacks["pgd"].early_stop is False
     assert attack.work == attack.attacks["pgd"].work == 4
-    index = torch.arange(64)
-    assert torch.equal(attack(mlp, x, y), attack(mlp, x, y, index=index))
+    again = PGD(eps=EPS, steps=3, restarts=3)
+    assert torch.equal(WorstOf(eps=EPS, attacks={"pgd": replace(again, eps=1)})(mlp, x, y), again(mlp, x, y))
+    shifted = torch.arange(64) + 9
+    assert not torch.equal(attack(mlp, x, y, index=shifted), attack(mlp, x, y))
     y_target = (y + 1) % 4
     x_adv = WorstOf(eps=0.5, attacks=MEMBERS)(mlp, x, y, y_target=y_target)
     assert (mlp(x_adv).argmax(1) == y_target).double().mean() > (mlp(x).argmax(1) == y_target).double().mean()

@@ -1,14 +1,14 @@
 """Auto-PGD (Croce and Hein, ICML 2020), and its l1 form (Croce and Hein, ICML 2021)."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from hardlight import checks
 from hardlight.attacks.apgd_steps import Climb, Halving, Sparse, Steps
-from hardlight.attacks.attack import FixedBudget
+from hardlight.attacks.early_stop import EarlyStop
 from hardlight.attacks.goal import LOSSES, Goal
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.randomness import normal, uniform
@@ -17,7 +17,7 @@ from hardlight.tensors import confine, unit
 
 
 @dataclass(frozen=True, kw_only=True)
-class APGD(FixedBudget):
+class APGD(EarlyStop):
     """Ascent whose step size needs no tuning: it is halved, from the best iterate on, where progress is poor.
 
     From a random point it takes ``steps`` steps. ``rho`` is the share of them in which the loss has to rise for the
@@ -36,7 +36,6 @@ class APGD(FixedBudget):
     loss: str = "cross_entropy"
     target_classes: int = 9
     rho: float = 0.75
-    early_stop: bool = False
 
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2", "l1")
     draws: ClassVar[bool] = True
@@ -47,19 +46,11 @@ class APGD(FixedBudget):
         checks.one_of("loss", self.loss, (*LOSSES, "targeted_dlr"))
         checks.whole("target_classes", self.target_classes, low=1)
         checks.fraction("rho", self.rho)
-        checks.flag("early_stop", self.early_stop)
 
     @property
     def passes(self) -> int:
         climb = 1 + self.steps
         return 1 + self.target_classes * (climb + 1) if self.loss == "targeted_dlr" else climb
-
-    @property
-    def stops_early(self) -> bool:
-        return self.early_stop
-
-    def exhaustive(self) -> Self:
-        return replace(self, early_stop=False)
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         if self.loss != "targeted_dlr":

@@ -1,20 +1,20 @@
 """Steepest ascent within a budget: what the iterative attacks share."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from hardlight import checks
-from hardlight.attacks.attack import FixedBudget
+from hardlight.attacks.early_stop import EarlyStop
 from hardlight.attacks.goal import LOSSES, Goal
 from hardlight.attacks.queries import Queries
-from hardlight.tensors import clamp, project, steepest
+from hardlight.tensors import confine, steepest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ascent(FixedBudget):
+class Ascent(EarlyStop):
     """``steps`` steps of steepest ascent, each projected onto the ball of radius ``eps`` and the box.
 
     The result is the iterate of highest loss, one that fools the model before any that does not, the clean image never
@@ -25,7 +25,6 @@ class Ascent(FixedBudget):
     steps: int
     step_size: float | None = None
     loss: str
-    early_stop: bool = False
 
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
 
@@ -35,18 +34,10 @@ class Ascent(FixedBudget):
         if self.step_size is not None:
             checks.positive("step_size", self.step_size)
         checks.one_of("loss", self.loss, LOSSES)
-        checks.flag("early_stop", self.early_stop)
 
     @property
     def passes(self) -> int:
         return 1 + self.steps
-
-    @property
-    def stops_early(self) -> bool:
-        return self.early_stop
-
-    def exhaustive(self) -> Self:
-        return replace(self, early_stop=False)
 
     def direction(self, gradient: Tensor, before: Tensor) -> Tensor:
         """What the step climbs, of this iterate's gradient and what the step before climbed (zero at the start)."""
@@ -79,6 +70,5 @@ class Ascent(FixedBudget):
                 left = ~reached
                 active, origin, aim = active[left], origin[left], aim[left]
                 x_adv, climbed = x_adv[left], climbed[left]
-            x_adv = x_adv + steepest(climbed, self.norm, size, x_adv)
-            x_adv = clamp(origin + project(x_adv - origin, self.norm, self.eps))
+            x_adv = confine(x_adv + steepest(climbed, self.norm, size, x_adv), origin, self.norm, self.eps)
         return best

@@ -1,13 +1,13 @@
 """AutoAttack, the standard version (Croce and Hein, ICML 2020; its l1 form: Croce and Hein, ICML 2021)."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from torch import Tensor
 
-from hardlight import checks
 from hardlight.attacks.apgd import APGD
-from hardlight.attacks.attack import Attack, FixedBudget
+from hardlight.attacks.attack import Attack
+from hardlight.attacks.early_stop import EarlyStop
 from hardlight.attacks.fab import FAB
 from hardlight.attacks.goal import Goal
 from hardlight.attacks.queries import Queries
@@ -16,7 +16,7 @@ from hardlight.attacks.worst_of import WorstOf
 
 
 @dataclass(frozen=True, kw_only=True)
-class AutoAttack(FixedBudget):
+class AutoAttack(EarlyStop):
     """APGD on the cross-entropy, APGD on the targeted DLR, targeted FAB and Square, in this order.
 
     The settings are the standard ones, so that there is nothing to tune: 100 steps, the 9 likeliest other classes
@@ -25,14 +25,8 @@ class AutoAttack(FixedBudget):
     ``eot``. Targeted, the attacks that go through classes go to the target alone.
     """
 
-    early_stop: bool = False
-
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2", "l1")
     draws: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checks.flag("early_stop", self.early_stop)
 
     @property
     def in_turn(self) -> WorstOf:
@@ -50,13 +44,6 @@ class AutoAttack(FixedBudget):
     @property
     def passes(self) -> int:
         return self.in_turn.passes
-
-    @property
-    def stops_early(self) -> bool:
-        return self.early_stop
-
-    def exhaustive(self) -> Self:
-        return replace(self, early_stop=False)
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         return self.in_turn.perturb(queries, x, goal, index)

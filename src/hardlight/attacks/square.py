@@ -2,14 +2,14 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from hardlight import checks
-from hardlight.attacks.attack import FixedBudget
+from hardlight.attacks.early_stop import EarlyStop
 from hardlight.attacks.goal import Goal
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.randomness import uniform
@@ -21,7 +21,7 @@ _AT_ONCE = 50  # queries whose random numbers are drawn together
 
 
 @dataclass(frozen=True, kw_only=True)
-class Square(FixedBudget):
+class Square(EarlyStop):
     """Asks for logits alone, ``queries`` times a sample, each but the first of the best so far with a square changed.
 
     A change is kept if it raises the loss (the margin; targeted: the cross-entropy's) or is the first to fool. In linf
@@ -38,7 +38,6 @@ class Square(FixedBudget):
     queries: int = 5000
     p_init: float = 0.8
     rescale_schedule: bool = False
-    early_stop: bool = False
 
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2", "l1")
     draws: ClassVar[bool] = True
@@ -48,18 +47,10 @@ class Square(FixedBudget):
         checks.whole("queries", self.queries, low=1)
         checks.number("p_init", self.p_init, low=0, high=1, strict_low=True)
         checks.flag("rescale_schedule", self.rescale_schedule)
-        checks.flag("early_stop", self.early_stop)
 
     @property
     def passes(self) -> int:
         return self.queries
-
-    @property
-    def stops_early(self) -> bool:
-        return self.early_stop
-
-    def exhaustive(self) -> Self:
-        return replace(self, early_stop=False)
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         goal = replace(goal, loss="cross_entropy" if goal.targeted else "margin")

@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from hardlight import checks
 from hardlight.attacks.attack import Attack, FixedBudget, MinimalNorm
+from hardlight.attacks.early_stop import EarlyStop
 from hardlight.attacks.goal import Goal
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.worst import Worst
@@ -16,22 +16,20 @@ from hardlight.tensors import norms
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorstOf(FixedBudget):
+class WorstOf(EarlyStop):
     """Runs ``attacks`` in their order, each with this ``eps``, ``norm`` and label, and keeps the worst for each sample.
 
-    What a minimal-norm attack finds counts if it lies within ``eps``. With ``early_stop`` a sample that one attack
-    fools is not shown to the next. Raises ``ValueError`` unless one of the attacks has a budget: the others may leave
-    a sample as it is.
+    Seed, restarts and all else are each attack's own. What a minimal-norm attack finds counts if it lies within
+    ``eps``. With ``early_stop`` a sample that one attack fools is not shown to the next. Raises ``ValueError`` unless
+    one of the attacks has a budget: the others may leave a sample as it is.
     """
 
     attacks: Mapping[str, Attack]
-    early_stop: bool = False
 
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2", "l1", "l0")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.flag("early_stop", self.early_stop)
         if not isinstance(self.attacks, Mapping):
             raise ValueError(f"attacks must be a mapping of names to attacks, got {self.attacks!r}")
         for name, attack in self.attacks.items():
@@ -54,17 +52,9 @@ class WorstOf(FixedBudget):
     def passes(self) -> int:
         return sum(attack.work for attack in self.attacks.values())
 
-    @property
-    def stops_early(self) -> bool:
-        return self.early_stop
-
     def exhaustive(self) -> Self:
         attacks = {name: attack.exhaustive() for name, attack in self.attacks.items()}
-        return replace(self, attacks=attacks, early_stop=False)
-
-    def again(self, restart: int) -> Self:
-        again = super().again(restart)
-        return replace(again, attacks={name: attack.again(restart) for name, attack in self.attacks.items()})
+        return replace(super().exhaustive(), attacks=attacks)
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         worst = Worst(queries, x, goal)
