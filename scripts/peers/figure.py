@@ -1,6 +1,6 @@
 """Strength against passes, a panel for each match."""
 
-from math import ceil, sqrt
+from math import ceil, isfinite, sqrt
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +34,8 @@ PEERS = {
 def draw(rows: pd.DataFrame, file: Path) -> None:
     """Passes are forward and backward ones of an image on average; lower left is better everywhere.
 
-    Peers that attacked fewer images than ours are pale: their height is that of those images.
+    Peers that attacked fewer images than ours are pale: their height is that of those images. One that fooled the net
+    with less than half of them has no median, and is named.
     """
     rows = rows[(rows["forward"] > 0) & (rows["peer_forward"] > 0)]
     matches = list(dict.fromkeys(rows["match"]))
@@ -64,9 +65,13 @@ def _hollow(look: Look) -> dict[str, object]:
 def _panel(panel: Axes, rows: pd.DataFrame) -> None:
     minimal = not rows["budget"].iloc[0]
     match = str(rows["match"].iloc[0])
+    failed = []
     for row in rows.drop_duplicates("peer").itertuples():
         strength = row.peer_median if minimal else 100 * (1 - row.peer_success)
         look = PEERS[row.peer.partition(" ")[0]]
+        if not isfinite(strength):
+            failed.append(f"{row.peer}: {100 * row.peer_success:.0f} % fooled")
+            continue
         alpha = 1.0 if row.peer_images == row.images else 0.35
         panel.plot(row.peer_forward + row.peer_backward, strength, linestyle="", alpha=alpha, **_hollow(look))
     for row in rows.sort_values("peer_images", ascending=False, kind="stable").drop_duplicates("ours").itertuples():
@@ -75,12 +80,13 @@ def _panel(panel: Axes, rows: pd.DataFrame) -> None:
         panel.plot(passes, strength, "o", color=OURS, markersize=5, zorder=3)
         label = row.ours.removeprefix(match).lstrip(", ").partition(" by ")[0]
         panel.annotate(label, (passes, strength), (4, 6), textcoords="offset points", fontsize=7, color=OURS)
+    panel.text(0.03, 0.95, "\n".join(failed), transform=panel.transAxes, fontsize=7, va="top")
     panel.set_title(match, fontsize=9)
     _passes(panel)
     panel.margins(y=0.25)
-    if not minimal:
-        low, high = panel.get_ylim()
-        panel.set_ylim(min(low, (low + high) / 2 - 5), max(high, (low + high) / 2 + 5))
+    low, high = panel.get_ylim()
+    middle, room = (low + high) / 2, 5.0 if not minimal else 0.02 * (low + high) / 2
+    panel.set_ylim(min(low, middle - room), max(high, middle + room))
     panel.set_ylabel("median distance" if minimal else "robust accuracy, %", fontsize=8)
     panel.tick_params(labelsize=7)
     panel.grid(alpha=0.3, linewidth=0.5)

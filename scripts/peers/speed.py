@@ -134,12 +134,12 @@ def _rows(match: Match, ours: Run, peers: list[Run], *, cpu: bool) -> list[dict[
 
 
 def _told(whose: str, run: Run, n: int) -> dict[str, float]:
-    """Success on the first ``n`` images, which both attacked; distances are of those that the net was fooled by."""
+    """Of the first ``n`` images, which both attacked: a failure is infinite in the median and left out of the mean."""
     judged = run.judged.first(n)
     distances = judged.distance[judged.fooled]
     return {
         f"{whose}success": judged.success,
-        f"{whose}median": float(np.median(distances)) if len(distances) else nan,
+        f"{whose}median": judged.median,
         f"{whose}mean": float(distances.mean()) if len(distances) else nan,
         f"{whose}forward": run.forward,
         f"{whose}backward": run.backward,
