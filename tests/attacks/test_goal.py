@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, softplus
 
 from hardlight.attacks import FGSM, PGD, Goal
-from hardlight.attacks.goal import cross_entropy_margin, dlr, margin, targeted_dlr
+from hardlight.attacks.goal import cross_entropy_margin, dlr, margin, rivals, targeted_dlr
 
 
 @pytest.fixture
@@ -32,6 +32,10 @@ class TestDefinitions:
     def test_margin_by_hand(self):
         z = torch.tensor([[1.0, 4.0, 3.0], [1.0, 4.0, 3.0]])
         assert margin(z, torch.tensor([1, 0])).tolist() == [-1, 3]
+
+    def test_rivals_by_hand(self):
+        logits = torch.tensor([[1.0, 5.0, 3.0, 3.0], [9.0, 0.0, 8.0, 7.0]])
+        assert rivals(logits, torch.tensor([1, 2])).tolist() == [[2, 3, 0], [0, 3, 1]]
 
     def test_reached(self):
         z = torch.tensor([[1.0, 4.0, 3.0], [1.0, 4.0, 3.0]])

@@ -9,7 +9,7 @@ from torch import Tensor
 from hardlight import checks
 from hardlight.attacks.apgd_steps import Climb, Halving, Sparse, Steps
 from hardlight.attacks.early_stop import EarlyStop
-from hardlight.attacks.goal import LOSSES, Goal
+from hardlight.attacks.goal import LOSSES, Goal, rivals
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.randomness import normal, uniform
 from hardlight.attacks.worst import Worst
@@ -58,14 +58,13 @@ class APGD(EarlyStop):
         goal = replace(goal, loss="dlr")
         if goal.targeted:
             return self._climb(queries, x, goal, index)
-        logits = queries.logits(x)
-        likely = logits.scatter(1, goal.y[:, None], -torch.inf).argsort(dim=1, descending=True, stable=True)
+        likely = rivals(queries.logits(x), goal.y)[:, : self.target_classes]
         worst = Worst(queries, x, goal)
-        for turn in range(min(self.target_classes, logits.shape[1] - 1)):
+        for turn, rival in enumerate(likely.unbind(1)):
             rows = worst.standing if self.early_stop else torch.arange(len(x), device=x.device)
             if not len(rows):
                 break
-            towards = replace(goal[rows], rival=likely[rows, turn])
+            towards = replace(goal[rows], rival=rival[rows])
             worst.offer(self._climb(queries.part(rows), x[rows], towards, index[rows], turn), rows)
         return worst.x_adv
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from hardlight import checks
 from hardlight.attacks.attack import MinimalNorm
 from hardlight.attacks.boundary import AIM, nearest_boundary
-from hardlight.attacks.goal import Goal, rounding
+from hardlight.attacks.goal import Goal, rivals, rounding
 from hardlight.attacks.queries import Queries
 from hardlight.tensors import clamp, per_sample, steepest
 
@@ -73,8 +73,7 @@ class DeepFool(MinimalNorm):
 
     def _need(self, logits: Tensor, goal: Goal) -> Tensor:
         """By how much the logits must part for each rival's boundary to be crossed: (N, K), infinite for no rival."""
-        others = logits.scatter(1, goal.y[:, None], -torch.inf)
-        _, rivals = others.topk(1 if goal.targeted else min(self.candidates, logits.shape[1] - 1), dim=1)
-        gap = logits.gather(1, goal.y[:, None]) - logits.gather(1, rivals)
+        likeliest = rivals(logits, goal.y)[:, : 1 if goal.targeted else self.candidates]
+        gap = logits.gather(1, goal.y[:, None]) - logits.gather(1, likeliest)
         least = AIM * rounding(logits)[:, None]
-        return torch.full_like(logits, torch.inf).scatter(1, rivals, (-gap if goal.targeted else gap) + least)
+        return torch.full_like(logits, torch.inf).scatter(1, likeliest, (-gap if goal.targeted else gap) + least)

@@ -9,7 +9,7 @@ from torch import Tensor
 from hardlight import checks
 from hardlight.attacks.attack import MinimalNorm
 from hardlight.attacks.boundary import AIM, nearest_boundary
-from hardlight.attacks.goal import Goal, rounding
+from hardlight.attacks.goal import Goal, rivals, rounding
 from hardlight.attacks.hyperplane import to_hyperplane
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.randomness import normal, uniform
@@ -27,11 +27,11 @@ class FAB(MinimalNorm):
     the image's. The nearest iterate that fools the model is kept; from one that fools it the next step starts at
     ``beta`` of the way from the image. At the end the straight way from the image to the best is halved ten times.
 
-    Ours: a random start (``random_start``, and every restart) lies at half the image's own distance to the first
-    hyperplane, where the paper has a radius to be set. Hyperplanes lie past the boundary by the model's rounding
-    errors. After the first step gradients are taken of the classes that can still be nearest: one is passed over if,
-    to be it, it would have to be more than ``slack`` times as steep as when last seen. The paper looks at all in every
-    step, as a ``slack`` of 1e15 does.
+    Ours: a random start (``random_start``, and every restart after the first) lies at half the image's own distance to
+    the first hyperplane, where the paper has a radius to be set. Hyperplanes lie past the boundary by the model's
+    rounding errors. After the first step gradients are taken of the classes that can still be nearest: one is passed
+    over if, to be it, it would have to be more than ``slack`` times as steep as when last seen. The paper looks at all
+    in every step, as a ``slack`` of 1e15 does.
 
     With ``target_classes`` (FAB-T, of which AutoAttack takes 9) there is a run towards each of so many likeliest other
     classes, at one backward pass a step. With a target, each step goes to its boundary with the class that leads.
@@ -69,14 +69,14 @@ class FAB(MinimalNorm):
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         logits = queries.logits(x)
-        others = logits.scatter(1, goal.y[:, None], -torch.inf)
+        others = torch.ones_like(logits, dtype=torch.bool).scatter(1, goal.y[:, None], False)
         rows = (~goal.reached(logits)).nonzero().squeeze(1)
         best, length = x.clone(), torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
         if goal.targeted or self.target_classes is None:
-            self._search(queries, x, goal, index, rows, others.isfinite(), best, length)
+            self._search(queries, x, goal, index, rows, others, best, length)
         else:
-            for k in others.argsort(1, descending=True)[:, : min(self.target_classes, others.shape[1] - 1)].T:
-                towards = torch.zeros_like(others, dtype=torch.bool).scatter(1, k[:, None], True)
+            for rival in rivals(logits, goal.y)[:, : self.target_classes].unbind(1):
+                towards = torch.zeros_like(others).scatter(1, rival[:, None], True)
                 self._search(queries, x, goal, index, rows, towards, best, length)
         return self._halved(queries, x, goal, best, length.isfinite().nonzero().squeeze(1))
 
@@ -87,19 +87,19 @@ class FAB(MinimalNorm):
         goal: Goal,
         index: Tensor,
         rows: Tensor,
-        rivals: Tensor,
+        among: Tensor,
         best: Tensor,
         length: Tensor,
     ) -> None:
-        """One run for ``rows``, towards the boundaries of ``rivals`` (N, K); keeps in ``best`` the nearest it sees."""
-        x_adv, steep = x[rows], torch.zeros_like(rivals[rows], dtype=x.dtype)
+        """One run for ``rows``, to boundaries with the classes ``among`` (N, K); ``best`` keeps the nearest it sees."""
+        x_adv, steep = x[rows], torch.zeros_like(among[rows], dtype=x.dtype)
         if self.random_start and len(rows):
-            x_adv = self._start(queries, x_adv, goal[rows], rows, rivals[rows], index[rows])
+            x_adv = self._start(queries, x_adv, goal[rows], rows, among[rows], index[rows])
         for _ in range(self.steps):
             if not len(rows):
                 return
             origin, aim, before = x[rows], goal[rows], x_adv
-            w, value = self._hyperplane(queries, x_adv, aim, rows, rivals[rows], steep)
+            w, value = self._hyperplane(queries, x_adv, aim, rows, among[rows], steep)
             x_adv = self._step(x_adv, origin, w, value)
             fooled, size = aim.cleared(queries.logits(x_adv, rows)), norms(x_adv - origin, self.norm)
             nearer = fooled & (size < length[rows])
@@ -109,24 +109,23 @@ class FAB(MinimalNorm):
             rows, x_adv, steep = rows[moved], x_adv[moved], steep[moved]
 
     def _hyperplane(
-        self, queries: Queries, x: Tensor, goal: Goal, rows: Tensor, rivals: Tensor, steep: Tensor
+        self, queries: Queries, x: Tensor, goal: Goal, rows: Tensor, among: Tensor, steep: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The nearest: its normal, like ``x``, zero if there is none, and its linear function's value (N,) at x."""
         trace = queries.trace(x, rows)
         logits, y = trace.logits.to(x.dtype), goal.y[:, None]
         if goal.targeted:
-            leader = logits.scatter(1, y, -torch.inf).argmax(1, keepdim=True)
-            rivals = torch.zeros_like(rivals).scatter(1, leader, True)
+            among = torch.zeros_like(among).scatter(1, rivals(logits, goal.y)[:, :1], True)
         lead = AIM * rounding(trace.logits)[:, None].to(x.dtype)
         values = logits - logits.gather(1, y) + (lead if goal.targeted else -lead)
-        need = torch.where(rivals, values.abs(), torch.inf)
+        need = torch.where(among, values.abs(), torch.inf)
         _, normal, rival = nearest_boundary(
             queries, trace, x, goal.y, rows, need, steep, norm=self.norm, slack=self.slack
         )
         return normal, values.gather(1, rival[:, None]).squeeze(1)
 
-    def _start(self, queries: Queries, x: Tensor, goal: Goal, rows: Tensor, rivals: Tensor, index: Tensor) -> Tensor:
-        w, value = self._hyperplane(queries, x, goal, rows, rivals, torch.zeros_like(rivals, dtype=x.dtype))
+    def _start(self, queries: Queries, x: Tensor, goal: Goal, rows: Tensor, among: Tensor, index: Tensor) -> Tensor:
+        w, value = self._hyperplane(queries, x, goal, rows, among, torch.zeros_like(among, dtype=x.dtype))
         radius = norms(to_hyperplane(x, w, value, self.norm), self.norm) / 2
         if self.norm == "linf":
             noise = 2 * uniform(index, x, seed=self.seed, stream="fab") - 1

@@ -11,6 +11,11 @@ def _without(logits: Tensor, y: Tensor) -> Tensor:
     return logits.scatter(1, y[:, None], -torch.inf)
 
 
+def rivals(logits: Tensor, y: Tensor) -> Tensor:
+    """The classes other than ``y`` (N,), the likeliest first: (N, K-1)."""
+    return _without(logits, y).argsort(dim=1, descending=True, stable=True)[:, :-1]
+
+
 def cross_entropy_margin(logits: Tensor, y: Tensor) -> Tensor:
     """u = logsumexp over j≠y of z_j, minus z_y, of logits (N, K) and labels (N,): (N,).
 

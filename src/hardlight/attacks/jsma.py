@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hardlight import checks
 from hardlight.attacks.attack import MinimalNorm
-from hardlight.attacks.goal import Goal
+from hardlight.attacks.goal import Goal, rivals
 from hardlight.attacks.queries import Queries, Trace
 from hardlight.attacks.randomness import uniform
 from hardlight.attacks.saliency import best_one, best_pair, top_two
@@ -91,7 +91,7 @@ class JSMA(MinimalNorm):
         if self.targets == "random":
             drawn = uniform(index, logits[:, :1].double(), seed=self.seed, stream="jsma").squeeze(1)
             return [(goal.y + 1 + (drawn * others).long()) % (others + 1)]
-        ranked = logits.scatter(1, goal.y[:, None], -torch.inf).argsort(dim=1, descending=True)[:, :-1]
+        ranked = rivals(logits, goal.y)
         return [ranked[:, -1]] if self.targets == "least_likely" else list(ranked.unbind(1))
 
     def _towards(

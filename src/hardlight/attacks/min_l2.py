@@ -10,7 +10,7 @@ from hardlight import checks
 from hardlight.attacks.attack import MinimalNorm
 from hardlight.attacks.ddn import DDN
 from hardlight.attacks.deepfool import DeepFool
-from hardlight.attacks.goal import Goal
+from hardlight.attacks.goal import Goal, rivals
 from hardlight.attacks.hyperplane import to_hyperplane
 from hardlight.attacks.queries import Queries, Trace
 from hardlight.tensors import clamp, norms, per_sample, unit
@@ -84,12 +84,11 @@ class MinL2(MinimalNorm):
         """The samples to be fooled, and of the walks that are worth it the samples and rivals."""
         trace = queries.trace(x)
         standing = (~goal.cleared(trace.logits)).nonzero().squeeze(1)
-        others = trace.logits.scatter(1, goal.y[:, None], -torch.inf)
-        rivals = others.topk(1 if goal.targeted else min(self.candidates, others.shape[1] - 1), dim=1).indices
-        if rivals.shape[1] == 1 or not len(standing):
-            return standing, standing, rivals[standing, 0]
+        likeliest = rivals(trace.logits, goal.y)[:, : 1 if goal.targeted else self.candidates]
+        if likeliest.shape[1] == 1 or not len(standing):
+            return standing, standing, likeliest[standing, 0]
         far = []
-        for rival in rivals.unbind(1):
+        for rival in likeliest.unbind(1):
             lead, gradient = _boundary(trace, goal, rival)
             steep = norms(gradient, "l2")
             far.append(torch.where(steep > 0, lead.abs() / steep, torch.inf))
@@ -97,7 +96,7 @@ class MinL2(MinimalNorm):
         worth = distance.isfinite() & (distance <= self.slack * distance.amin(1, keepdim=True))
         sample, place = worth[standing].nonzero(as_tuple=True)
         rows = standing[sample]
-        return standing, rows, rivals[rows, place]
+        return standing, rows, likeliest[rows, place]
 
 
 def _boundary(trace: Trace, goal: Goal, rival: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,7 +104,7 @@ def _boundary(trace: Trace, goal: Goal, rival: Tensor) -> tuple[Tensor, Tensor]:
     logits = trace.logits
     y, rival = goal.y[:, None], rival[:, None]
     if goal.targeted:
-        y, rival = logits.scatter(1, y, -torch.inf).argmax(1, keepdim=True), y
+        y, rival = rivals(logits, goal.y)[:, :1], y
     by_logits = torch.zeros_like(logits).scatter(1, rival, 1).scatter(1, y, -1)
     gradient = trace.gradient(by_logits, again=True)
     return (by_logits * logits).sum(1).to(gradient.dtype), gradient
