@@ -15,11 +15,12 @@ from hardlight.tensors import norms
 
 EPS = {"linf": 0.1, "l2": 0.25, "l1": 0.6}
 ORDER = {"linf": np.inf, "l2": 2, "l1": 1}
-CHECKS = {100: [22, 41, 57, 70, 80, 87, 93, 99], 20: [5, 9, 12, 14, 16, 18, 19, 20], 7: [2, 3, 4, 5, 6, 7]}
+CHECKS = {100: [22, 41, 57, 70, 80, 87, 93, 99], 20: [5, 9, 12, 14, 16, 18, 19, 20], 7: [2, 3, 4, 5, 6, 7], 5: [2, 3, 4, 5]}
 PLACES = pytest.mark.parametrize(
     ("norm", "steps", "rho"),
     [
-        *(("linf", 100, 0.75), ("linf", 20, 0.1), ("linf", 7, 0.75)),  # a low rho leaves the other condition to decide
+        *(("linf", 100, 0.75), ("linf", 20, 0.1)),  # a low rho leaves the other condition to decide
+        *(("linf", 7, 0.75), ("linf", 5, 0.75)),  # where two checkpoints may be one
         *(("l2", 100, 0.1), ("l2", 20, 0.75), ("l1", 100, 0.75), ("l1", 50, 0.75)),
     ],
 )

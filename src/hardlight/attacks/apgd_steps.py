@@ -114,7 +114,7 @@ class Halving(Steps):
             self.last = done
             self.percent += self.gap
             self.gap = max(self.gap - 3, 6)
-            self.next = -(-self.percent * self.steps // 100)
+            self.next = max(-(-self.percent * self.steps // 100), done + 1)
         self.loss = climb.loss
         return climb
 
