@@ -11,7 +11,7 @@ from linear_oracle import Linear, rows_opposed
 from small_nets import small_batch, small_net
 from torch import nn
 
-from hardlight.attacks import FGSM, PGD, MinimalNorm, Noise
+from hardlight.attacks import FGSM, PGD, AutoAttack, MinimalNorm, Noise
 from hardlight.attacks.goal import margin
 from hardlight.attacks.queries import Queries
 from hardlight.attacks.randomness import uniform
@@ -74,6 +74,8 @@ class TestRestarts:
             assert attack.again(0) == replace(attack, restarts=1)
         seeds = [PGD(eps=0.1, seed=seed).again(restart).seed for seed in range(30) for restart in range(100)]
         assert len(set(seeds)) == 3000
+        outer = [AutoAttack(eps=1, norm="l1").again(restart).in_turn.attacks["apgd_ce"] for restart in range(5)]
+        assert len({each.again(restart).seed for each in outer for restart in range(5)}) == 25
 
     def test_with_early_stop_those_that_are_fooled_sit_out(self, net, images):
         x, y = images
@@ -181,6 +183,15 @@ class TestExpectation:
             assert torch.equal(torch.get_rng_state(), before)
         assert torch.equal(*found)
         assert not torch.equal(found[0], replace(attack, seed=1)(model, *images))
+
+    def test_the_predicted_label_is_that_of_the_expected_model(self, images):
+        """Of a net that scales by -0.5 to 1.5, by 400 draws that are the seed's and not the caller's."""
+        x, net = images[0], Linear(rows_opposed(12, seed=0))
+        model, wrong = Scaled(net, mean=0.5), torch.zeros(20, dtype=torch.int64)
+        attack = FGSM(eps=0.1, label="predicted", eot=400)
+        found = [attack(model, x, wrong) for _ in range(2)]
+        assert torch.equal(*found)
+        assert torch.equal(found[0], FGSM(eps=0.1)(net, x, net(x).argmax(1)))
 
 
 def defended(squeezing="exact", bounded="exact"):

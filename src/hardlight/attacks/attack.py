@@ -13,11 +13,11 @@ from hardlight import backward, checks
 from hardlight.attacks.attackable import attackable
 from hardlight.attacks.goal import Goal
 from hardlight.attacks.queries import Model, Queries, Watch
+from hardlight.attacks.randomness import reseeded
 from hardlight.attacks.worst import Worst
 
 LABELS = ("true", "predicted")
 MOST_RESTARTS = 100_000
-_SEEDS_APART = 0x9E3779B97F4A7C15  # so that the restarts of neighbouring seeds share no random numbers
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ class Attack(ABC):
             if y_target is not None:
                 goal = Goal(y_target.clone().long(), targeted=True)
             elif self.label == "predicted" and len(x):
-                goal = Goal(queries.logits(x).argmax(1))
+                with self._asking(queries, x) as asked:
+                    goal = Goal(asked.logits(x).argmax(1))
             else:
                 goal = Goal(y)
             x_adv = self.worn(queries, x, goal, index) if len(x) else x
@@ -136,7 +137,7 @@ class Attack(ABC):
 
     def again(self, restart: int) -> Self:
         """The attack of one restart, the first of which is 0."""
-        return replace(self, restarts=1, seed=(self.seed + restart * _SEEDS_APART) % 2**63)
+        return replace(self, restarts=1, seed=reseeded(self.seed, restart, type(self).__name__))
 
     @property
     def passes(self) -> int:

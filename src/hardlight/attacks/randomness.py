@@ -4,6 +4,7 @@ A counter-based generator (the finaliser of SplitMix64: Steele, Lea, Flood, OOPS
 draws the same numbers in any batch, on any number of devices, and the global generators are left alone.
 """
 
+import hashlib
 import zlib
 
 import torch
@@ -25,10 +26,17 @@ def _mix(z: Tensor) -> Tensor:
     return z ^ _shift(z, 31)
 
 
+def reseeded(seed: int, run: int, stream: str) -> int:
+    """The seed of one of several runs, ``seed`` itself for run 0; the others' belong to ``stream``."""
+    if run == 0:
+        return seed
+    return int.from_bytes(hashlib.sha256(f"{stream} {seed} {run}".encode()).digest()[:8]) >> 1
+
+
 def uniform(index: Tensor, like: Tensor, *, seed: int, stream: str, draw: int = 0) -> Tensor:
     """Uniform on [0, 1), of the shape, dtype and device of ``like`` (N, ...); ``index`` (N,) names the samples."""
     device = like.device
-    key = torch.tensor([seed, zlib.crc32(stream.encode()), draw], dtype=torch.int64, device=device)
+    key = torch.tensor([seed, zlib.crc32(stream.encode()), draw])  # on the CPU, so that no device waits for it
     salt = _mix(_mix(_mix(key[0] + _GOLDEN) + key[1] * _GOLDEN) + key[2] * _GOLDEN)
     rows = _mix(index.to(device=device, dtype=torch.int64) * _GOLDEN + salt)
     columns = torch.arange(1, like.shape[1:].numel() + 1, device=device) * _GOLDEN
