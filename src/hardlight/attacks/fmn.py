@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hardlight import checks
 from hardlight.attacks.attack import MinimalNorm
-from hardlight.attacks.goal import LOSSES, Goal, margin
+from hardlight.attacks.goal import Goal, margin
 from hardlight.attacks.nearest import Nearest
 from hardlight.attacks.queries import Queries
 from hardlight.tensors import DUAL, clamp, confine, norms, unit
@@ -44,7 +44,7 @@ class FMN(MinimalNorm):
         checks.whole("steps", self.steps, low=1)
         checks.positive("step_size", self.step_size)
         checks.fraction("gamma", self.gamma)
-        checks.one_of("loss", self.loss, LOSSES)
+        checks.one_of("loss", self.loss, ("cross_entropy", "margin"))
 
     @property
     def passes(self) -> int:

@@ -111,8 +111,9 @@ class HopSkipJump(MinimalNorm):
             number = torch.arange(first, min(first + at_once, evals), device=x_adv.device)
             rows = torch.arange(len(x_adv), device=x_adv.device).repeat_interleave(len(number))
             origin, name = x_adv[rows], index[rows] * MOST_EVALS + number.repeat(len(x_adv))
-            noise = normal(name, origin, seed=self.seed, stream=_STREAM, draw=step)
-            if self.norm == "linf":
+            if self.norm == "l2":
+                noise = normal(name, origin, seed=self.seed, stream=_STREAM, draw=step)
+            else:
                 noise = 2 * uniform(name, origin, seed=self.seed, stream=_STREAM, draw=step) - 1
             tried = clamp(origin + per_sample(radius[rows], origin) * unit(noise, "l2"))
             cleared = goal[rows].cleared(queries.logits(tried, rows)).to(x_adv.dtype).reshape(len(x_adv), -1)

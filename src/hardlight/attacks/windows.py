@@ -1,5 +1,7 @@
 """Square windows of images, one a sample and each at its own place, and the bump that Square puts into them."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -10,13 +12,13 @@ Window = tuple[Tensor, Tensor, Tensor, Tensor]
 def window(x: Tensor, side: int, place: Tensor) -> Window:
     """In ``x`` (N, C, H, W), of side ``side``, everywhere equally likely for a uniform ``place`` (N, 2) in [0, 1)."""
     n, channels, height, width = x.shape
-    free = torch.tensor([height - side + 1, width - side + 1], device=x.device)
-    corner = (place * free).long().clamp_max(free - 1)
     along = torch.arange(side, device=x.device)
-    samples = torch.arange(n, device=x.device).reshape(n, 1, 1, 1)
-    rows, columns = corner[:, 0, None] + along, corner[:, 1, None] + along
+    rows, columns = (
+        (place[:, axis, None] * (size - side + 1)).long().clamp_max(size - side) + along
+        for axis, size in enumerate((height, width))
+    )
     return (
-        samples,
+        torch.arange(n, device=x.device).reshape(n, 1, 1, 1),
         torch.arange(channels, device=x.device)[:, None, None],
         rows[:, None, :, None],
         columns[:, None, None],
@@ -25,10 +27,15 @@ def window(x: Tensor, side: int, place: Tensor) -> Window:
 
 def bump(side: int, norm: str, like: Tensor) -> Tensor:
     """(side, side), of norm 1: a hill in the upper half and a valley in the lower."""
+    return _bump(side, norm, like.dtype, like.device)
+
+
+@lru_cache(maxsize=32)
+def _bump(side: int, norm: str, dtype: torch.dtype, device: torch.device) -> Tensor:
     upper, lower = _hill(side // 2, side), _hill(side - side // 2, side)
     both = torch.cat([upper, -lower])
     length: Tensor = torch.linalg.vector_norm(both, 1 if norm == "l1" else 2)
-    return (both / length).to(like)
+    return (both / length).to(device, dtype)
 
 
 def _hill(height: int, width: int) -> Tensor:
