@@ -53,6 +53,8 @@ def unit(delta: Tensor, norm: str) -> Tensor:
     """
     largest = per_sample(norms(delta, "linf"), delta)
     scaled = torch.where(largest > 0, delta / largest, 0)
+    if norm == "linf":
+        return scaled
     return scaled / per_sample(norms(scaled, norm), delta).clamp_min(torch.finfo(delta.dtype).tiny)
 
 

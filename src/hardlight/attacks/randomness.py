@@ -17,13 +17,14 @@ _BITS = 24  # the bits of a float32's mantissa, so that float32 and float64 draw
 
 
 def _shift(z: Tensor, by: int) -> Tensor:
-    return (z >> by) & ((1 << (64 - by)) - 1)
+    return (z >> by).bitwise_and_((1 << (64 - by)) - 1)
 
 
 def _mix(z: Tensor) -> Tensor:
-    z = (z ^ _shift(z, 30)) * _FIRST
-    z = (z ^ _shift(z, 27)) * _SECOND
-    return z ^ _shift(z, 31)
+    """Of a tensor that may be overwritten: image after image, memory is what this costs."""
+    z = z.bitwise_xor_(_shift(z, 30)).mul_(_FIRST)
+    z = z.bitwise_xor_(_shift(z, 27)).mul_(_SECOND)
+    return z.bitwise_xor_(_shift(z, 31))
 
 
 def reseeded(seed: int, run: int, stream: str) -> int:
@@ -41,7 +42,7 @@ def uniform(index: Tensor, like: Tensor, *, seed: int, stream: str, draw: int = 
     rows = _mix(index.to(device=device, dtype=torch.int64) * _GOLDEN + salt)
     columns = torch.arange(1, like.shape[1:].numel() + 1, device=device) * _GOLDEN
     z = _mix(rows[:, None] + columns)
-    return (_shift(z, 64 - _BITS).to(like.dtype) / (1 << _BITS)).reshape(like.shape)
+    return _shift(z, 64 - _BITS).to(like.dtype).div_(1 << _BITS).reshape(like.shape)
 
 
 def signs(index: Tensor, like: Tensor, *, seed: int, stream: str, draw: int = 0) -> Tensor:
