@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from hardlight import backward, checks
 from hardlight.attacks.attackable import attackable
 from hardlight.attacks.goal import Goal
-from hardlight.attacks.queries import Model, Queries, Watch
+from hardlight.attacks.queries import GradientError, Model, ModelRefused, Queries, Watch
 from hardlight.attacks.randomness import reseeded
 from hardlight.attacks.worst import Worst
 
@@ -48,6 +48,8 @@ class Attack(ABC):
 
     draws: ClassVar[bool] = False
     """Whether it draws random numbers, so that a restart is another attack."""
+    gradients: ClassVar[bool] = True
+    """Whether it asks for gradients; one that does not also runs on a net that has none."""
     per_sample: ClassVar[bool] = True
     """Whether what it does to a sample is the same in any batch."""
 
@@ -102,6 +104,14 @@ class Attack(ABC):
             x_adv = self.worn(queries, x, goal, index) if len(x) else x
             return Outcome(x_adv.detach(), queries.forward_passes, queries.backward_passes)
 
+    def check(self, model: Model, x: Tensor) -> None:
+        """Raises ``ModelRefused`` where ``model`` is none for this attack, having seen the first image of x alone."""
+        with attackable(model, x.device), self._asking(Queries(model, 1, x.device), x) as queries:
+            trace = queries.trace(x[:1])
+            if self.gradients:
+                with suppress(GradientError):  # which another image may not have
+                    trace.gradient(torch.ones_like(trace.logits))
+
     def worn(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         """As ``perturb``, with what the attack wears; also for one attack inside another."""
         with self._asking(queries, x) as queries:
@@ -124,7 +134,7 @@ class Attack(ABC):
                 with torch.no_grad():
                     queries.model(x[:1])
                 if not backward.heard():
-                    raise ValueError(f"backward must be one that a layer of the model offers, got {self.backward!r}")
+                    raise ModelRefused(f"backward must be one that a layer of the model offers, got {self.backward!r}")
             if self.eot > 1:
                 devices = [x.device] if x.device.type == "cuda" else []
                 stack.enter_context(torch.random.fork_rng(devices))

@@ -41,6 +41,7 @@ class HopSkipJump(MinimalNorm):
 
     norms: ClassVar[tuple[str, ...]] = ("l2", "linf")
     draws: ClassVar[bool] = True
+    gradients: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

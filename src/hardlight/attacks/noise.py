@@ -21,6 +21,7 @@ class Noise(FixedBudget):
 
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2", "l1")
     draws: ClassVar[bool] = True
+    gradients: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,11 +7,15 @@ import torch
 from torch import Tensor
 
 from hardlight.attacks.goal import Goal
-from hardlight.errors import RunFailed
+from hardlight.errors import RunFailed, UserError
 
 Model = Callable[[Tensor], Tensor]
 Watch = Callable[[int], None]
 """Told how many forward passes were made, a sample's each counting as one."""
+
+
+class ModelRefused(UserError, ValueError):
+    """A model that an attack, or one with its settings, has no use for."""
 
 
 class GradientError(RunFailed, ValueError):
@@ -81,7 +85,7 @@ class Queries:
         logits = self.model(x)
         if logits.dim() != 2 or len(logits) != len(x) or logits.shape[1] < 2:
             got = f"{tuple(logits.shape)} for {len(x)} images"
-            raise ValueError(f"the model must return logits (N, K) of at least 2 classes, got {got}")
+            raise ModelRefused(f"the model must return logits (N, K) of at least 2 classes, got {got}")
         if self._watch is not None:
             self._watch(len(x) * self._passes)
         return logits
@@ -121,7 +125,9 @@ class Trace:
             found = torch.autograd.grad(self._output, self._x, by_logits, retain_graph=again, allow_unused=True)
             gradient = found[0]
         if gradient is None:
-            raise ValueError("the model's logits carry no gradient to its pixels: an argmax, detach or no_grad inside?")
+            raise ModelRefused(
+                "the model's logits carry no gradient to its pixels: an argmax, detach or no_grad inside?"
+            )
         if not gradient.isfinite().all():
             raise GradientError(
                 "the model's gradient is NaN or infinite: weights that diverged, or an overflow inside?"

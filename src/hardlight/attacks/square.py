@@ -41,6 +41,7 @@ class Square(EarlyStop):
 
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2", "l1")
     draws: ClassVar[bool] = True
+    gradients: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from hardlight.attacks.attack import Attack, FixedBudget, MinimalNorm
+from hardlight.attacks.attackable import attackable
 from hardlight.attacks.early_stop import EarlyStop
 from hardlight.attacks.goal import Goal
-from hardlight.attacks.queries import Queries
+from hardlight.attacks.queries import Model, Queries
 from hardlight.attacks.worst import Worst
 from hardlight.tensors import norms
 
@@ -55,6 +56,11 @@ class WorstOf(EarlyStop):
     def exhaustive(self) -> Self:
         attacks = {name: attack.exhaustive() for name, attack in self.attacks.items()}
         return replace(super().exhaustive(), attacks=attacks)
+
+    def check(self, model: Model, x: Tensor) -> None:
+        with attackable(model, x.device), self._asking(Queries(model, 1, x.device), x):
+            for attack in self.attacks.values():
+                attack.check(model, x)
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         worst = Worst(queries, x, goal)

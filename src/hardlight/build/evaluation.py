@@ -1,14 +1,17 @@
 """What is attacked how, and what the records call it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
+from torch import Tensor
 
 from hardlight import __version__, checks
 from hardlight.attacks import FixedBudget, MinimalNorm
+from hardlight.attacks.queries import ModelRefused
 from hardlight.build.nodes import checked, is_minimal_norm, made, resolved, sentence
 from hardlight.callbacks import AttackEvaluation
 from hardlight.errors import UserError
@@ -20,6 +23,10 @@ def attack_grids(cfg: DictConfig) -> dict[str, tuple[Planned, ...]]:
     """Each attack of the group: at each of its ``eps``, or a minimal-norm one once, reported at each of them."""
     found: dict[str, tuple[Planned, ...]] = {}
     for name, node in (cfg.attack or {}).items():
+        if not isinstance(node, DictConfig):
+            raise UserError(
+                f"attack.{name} must hold an attack's settings, got {node!r}; '~attack.{name}' leaves it out"
+            )
         try:
             eps = node.eps
         except OmegaConfBaseException as error:
@@ -45,6 +52,17 @@ def _planned(attack: Any, where: str, eps: Sequence[float] = ()) -> Planned:
         return Planned.of(attack, eps)
     except ValueError as error:
         raise UserError(f"{where}.{sentence(error)}") from error
+
+
+def check_model(attacks: Mapping[str, Sequence[Planned]], model: Callable[[Tensor], Tensor], data: DictConfig) -> None:
+    """UserError naming the first attack that has no use for ``model``, asked of one gray image."""
+    gray = torch.full((1, *data.shape), 0.5)
+    with torch.random.fork_rng(devices=[]):  # a net may draw numbers
+        for name, grid in attacks.items():
+            try:
+                grid[0].attack.check(model, gray)
+            except ModelRefused as error:
+                raise UserError(f"attack.{name}: {error}") from error
 
 
 def metrics(cfg: DictConfig, attacks: Mapping[str, Sequence[Planned]]) -> list[SampleMetric]:

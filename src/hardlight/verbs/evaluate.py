@@ -10,7 +10,7 @@ from hardlight import config
 from hardlight.build import training
 from hardlight.build.checkpoint import restore, trusted
 from hardlight.build.data import datamodule, describe_data, read_data
-from hardlight.build.evaluation import attack_evaluation, attack_grids, evaluation_n
+from hardlight.build.evaluation import attack_evaluation, attack_grids, check_model, evaluation_n
 from hardlight.build.fit import check_fit
 from hardlight.build.model import defended_net
 from hardlight.build.provenance import Provenance
@@ -37,6 +37,7 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     crafted_on = restore(cfg.source, cfg.trust) if cfg.source else None
     if crafted_on:
         check_fit(f"source={cfg.source}", crafted_on.config.data, cfg.data)
+    check_model(attacks, crafted_on.model if crafted_on else model, cfg.data)
     evaluation = attack_evaluation(
         cfg,
         attacks,

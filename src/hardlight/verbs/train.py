@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from hardlight import config
 from hardlight.build import training
 from hardlight.build.data import datamodule, describe_data, read_data
-from hardlight.build.evaluation import attack_evaluation, attack_grids, evaluation_n
+from hardlight.build.evaluation import attack_evaluation, attack_grids, check_model, evaluation_n
 from hardlight.build.model import defended_net, defense_stack
 from hardlight.build.provenance import Provenance
 from hardlight.build.resumption import resumption
@@ -38,6 +38,7 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     n = evaluation_n(cfg, attacks)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     model = defended_net(cfg, stack)
+    check_model(attacks, model, cfg.data)
     classifier = training.classifier(cfg, model, kept or config.plain(cfg))
     data = datamodule(cfg, source, stack, n_test=n if isinstance(n, int) else None)
     folder = Path(cfg.paths.output)

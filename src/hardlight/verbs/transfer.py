@@ -18,7 +18,7 @@ from hardlight import checks
 from hardlight.build import training
 from hardlight.build.checkpoint import Restored
 from hardlight.build.data import datamodule, describe_data, read_data
-from hardlight.build.evaluation import attack_grids, evaluation_n, facts
+from hardlight.build.evaluation import attack_grids, check_model, evaluation_n, facts
 from hardlight.build.fit import check_fit
 from hardlight.build.named_nets import named_nets
 from hardlight.build.nodes import checked
@@ -55,6 +55,8 @@ def run(cfg: DictConfig) -> pd.DataFrame:
     plan = {name: tuple(map(_exhaustive, grid)) for name, grid in attack_grids(cfg).items()}
     if not plan:
         raise UserError("transfer needs an attack to craft images with, as in 'attack=[fgsm]'")
+    for net in nets.values():
+        check_model(plan, net.model, cfg.data)
     n = evaluation_n(cfg, plan)
     assert not isinstance(n, dict)
     data = datamodule(cfg, source, DefenseStack(), n_test=n)
