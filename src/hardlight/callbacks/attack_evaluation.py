@@ -17,6 +17,7 @@ from hardlight.attacks.queries import Watch
 from hardlight.callbacks.example import Example
 from hardlight.callbacks.progress import bar, working
 from hardlight.data import Batch, DataModule
+from hardlight.errors import RunFailed
 from hardlight.evaluation.columns import ANY, SAMPLE_COLUMNS
 from hardlight.evaluation.hashes import weights_sha256
 from hardlight.evaluation.planned import Planned
@@ -102,6 +103,8 @@ class AttackEvaluation(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         x, y, index = batch
+        if outputs.isnan().any():  # the argmax of which would pass for a prediction
+            raise RunFailed("the net's logits of test images are NaN: weights that diverged, or an overflow inside?")
         model: Any = pl_module.model
         clean = Attacked(model=model, x=x, y=y, index=index, logits=outputs, x_adv=x, logits_adv=outputs)
         named = {"run": self.run, "attack": "none", "norm": "none", "eps": 0.0, "source": "self", "seconds": 0.0}
