@@ -1,5 +1,6 @@
 """A node of the configuration, and the object it describes."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,10 +21,20 @@ def made(node: Any, where: str, **more: Any) -> Any:
     try:
         return instantiate(plain, _convert_="all", **more)
     except InstantiationException as error:
-        reason = error.__cause__ or error
-        raise UserError(f"{where}: {sentence(reason)}") from error
+        raise UserError(_refused(error, where)) from error
     except OmegaConfBaseException as error:
         raise UserError(f"{where}: {sentence(error)}") from error
+
+
+def _refused(error: InstantiationException, where: str) -> str:
+    inside = re.search(r"full_key: (\S+)", str(error))
+    if inside:
+        where = f"{where}.{inside.group(1)}"
+    reason = error.__cause__ or error
+    if isinstance(reason, ImportError):
+        return f"{where}._target_: {sentence(reason.__cause__ or reason)}"
+    unknown = re.search(r"got an unexpected keyword argument '(\w+)'", str(reason))
+    return f"{where} has no setting {unknown.group(1)}" if unknown else f"{where}: {sentence(reason)}"
 
 
 def is_minimal_norm(node: Any) -> bool:

@@ -37,6 +37,13 @@ def check(arguments: Arguments) -> None:
                 raise UserError(f"{override.input_line}: {override.key_or_group} takes one of its options ({options})")
             if override.is_delete() and override.key_or_group in NEEDED:
                 raise UserError(f"{override.input_line}: a run needs its {override.key_or_group}; change it instead")
+            outer = re.fullmatch(
+                r"((?:attack|defense)\..+?)\.attacks\..+\.(eps|norm|label)", str(override.key_or_group)
+            )
+            if outer and not override.is_delete():
+                raise UserError(
+                    f"{override.input_line}: all attacks inside have that of {outer[1]}: set {outer[1]}.{outer[2]}"
+                )
             if override.is_sweep_override() and not arguments.multirun:
                 raise UserError(_several(override))
         for job in _each_value_once(overrides):
