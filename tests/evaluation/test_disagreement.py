@@ -33,6 +33,14 @@ def test_masked_gradients():
     ]
 
 
+def test_a_weak_attack_beside_a_strong_one_of_its_kind_says_nothing():
+    universal = ("universal", 0.2, 180, 100)
+    assert said(universal, ("fgsm", 0.2, 60, 1), ("noise", 0.2, 120, 0), ("pgd", 0.2, 60, 40)) == []
+    (sentence,) = said(universal, ("fgsm", 0.2, 60, 1), ("pgd", 0.2, 90, 40))
+    assert "a single step breaks more than pgd" in sentence
+    assert len(said(("fgsm", 0.2, 122, 1), ("pgd", 0.2, 7, 40), ("apgd", 0.2, 5, 100))) == 1
+
+
 def test_what_is_as_it_should_be_is_not_said():
     assert said(("fgsm", 0.2, 50, 1), ("noise", 0.2, 190, 0)) == []
     assert said(("pgd", 0.2, 50, 40), ("pgd2", 0.2, 190, 20)) == []
