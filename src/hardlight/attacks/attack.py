@@ -60,7 +60,9 @@ class Attack(ABC):
         checks.whole("seed", self.seed, high=2**63 - 1)
         checks.whole("restarts", self.restarts, low=1, high=MOST_RESTARTS)
         if self.restarts > 1 and not self.draws:
-            raise ValueError(f"restarts must be 1, as {type(self).__name__} draws no numbers, got {self.restarts!r}")
+            raise ValueError(
+                f"restarts must be 1, as {type(self).__name__} draws no numbers of its own, got {self.restarts!r}"
+            )
         checks.whole("eot", self.eot, low=1)
         if self.backward is not None:
             checks.one_of("backward", self.backward, backward.BACKWARDS)
