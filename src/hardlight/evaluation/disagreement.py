@@ -16,11 +16,11 @@ def disagreement(samples: pd.DataFrame, records: pd.DataFrame) -> list[str]:
     """Sentences on attacks of one norm, eps and source that differ on the samples both saw.
 
     Each pair is named once, at the eps where it differs most. What is said of a kind of attack is said of its
-    strongest: a gradient that one attack makes little of is not masked if another makes more of it. An iterative attack
-    that breaks more than a single step says that the single step alone overstates robustness; a single step that beats
-    an iterative one, or anything without gradients that beats one with them, is a sign of masked gradients. What an
-    attack is follows from the backward passes it took; a difference counts if McNemar's exact test is below 0.01.
-    ``records`` name the runs.
+    strongest: a gradient that one attack makes little of is not masked if another makes more of it. An iterative
+    attack that breaks more than a single step says that the single step alone overstates robustness; a single step
+    that beats an iterative one, or anything without gradients that beats one with them, is a sign of masked gradients.
+    What an attack is follows from the backward passes it took; a difference counts if McNemar's exact test is below
+    0.01. ``records`` name the runs.
     """
     names = run_labels(records)
     widest: dict[tuple[str, ...], tuple[float, str]] = {}
