@@ -118,7 +118,7 @@ def test_the_command_makes_the_records_again(trained: Run, hardlight: Callable[.
     run = Run(hardlight("evaluate", "--config-dir", "conf", trained.ckpt, f"source={source}", *how))
     told = section(run, "Attacks")
     assert "**darken** (`statement_parts.Darken`): linf, eps 0.25" in told
-    assert "the first 8 test images; seed 0, share 0.75; at most 0 forward and 0 backward" in told
+    assert "the first 8 test images; backward null, eot 1, restarts 1, seed 0, share 0.75; at most 0 forward" in told
     assert "early_stop false" in told
     assert f"black-box: images crafted on {source}" in section(run, "Threat model")
     assert len(hashes(run)) == 3  # two nets and the data

@@ -60,9 +60,17 @@ def in_conf() -> dict[str, dict[str, Any]]:
 
 def settings(node: dict[str, Any]) -> dict[str, Any]:
     """Of a node, what it holds built; the first eps of a grid."""
-    built = {key: instantiate(_one_eps(value)) if isinstance(value, dict) else value for key, value in node.items()}
+    built = {key: _built(value) for key, value in node.items()}
     wanted = inspect.signature(get_object(node["_target_"])).parameters  # a minimal-norm attack takes no eps
     return {key: value for key, value in _one_eps(built).items() if key in wanted}
+
+
+def _built(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "_target_" not in value:  # a mapping of them
+        return {name: _built(each) for name, each in value.items()}
+    return instantiate(_one_eps(value))
 
 
 def _one_eps(node: dict[str, Any]) -> dict[str, Any]:
