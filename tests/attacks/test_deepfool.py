@@ -174,8 +174,11 @@ def test_no_gradient_leaves_an_image_as_it_is(batch):
 
 def test_an_image_on_the_boundary_is_moved_off_it():
     """Black, where a net without biases has all logits 0."""
+
+    def model(x):
+        return x.flatten(1) @ torch.tensor([[0.0, 1.0, 0.5]] * 4)
+
     x = torch.zeros(2, 1, 2, 2)
-    model = lambda x: x.flatten(1) @ torch.tensor([[0.0, 1.0, 0.5]] * 4)  # noqa: E731
     x_adv = DeepFool()(model, x, torch.tensor([0, 0]))
     assert model(x_adv).argmax(1).tolist() == [1, 1]
     assert norms(x_adv, "l2").max() < 1e-4

@@ -1,6 +1,7 @@
 """The eps of adversarial training, step by step, against its closed form."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 import pytorch_lightning as pl
@@ -51,7 +52,7 @@ def trained(epochs, ckpt=None, saved=None, **options):
     stack = DefenseStack((Seen(0.8, log), LabelSmoothing()))
     data = TensorDataset(torch.rand(20, 1, 2, 2), torch.arange(20) % 2, torch.arange(20))
     net = DefendedNet(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), stack)
-    optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.1)  # noqa: E731
+    optimizer = partial(torch.optim.SGD, lr=0.1)
     trainer = pl.Trainer(
         accelerator="cpu",
         logger=False,

@@ -45,7 +45,8 @@ class WorstOf(EarlyStop):
         try:
             if isinstance(attack, FixedBudget):
                 return replace(attack, eps=self.eps, norm=self.norm, label=self.label)
-            return replace(attack, norm=self.norm, label=self.label)  # type: ignore[call-arg]  # a MinimalNorm has one
+            assert isinstance(attack, MinimalNorm)  # as checked before
+            return replace(attack, norm=self.norm, label=self.label)
         except ValueError as error:
             raise ValueError(f"attacks.{name}: {error}") from error
 

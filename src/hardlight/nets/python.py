@@ -59,10 +59,10 @@ def _find(path: str) -> Callable[..., Any]:
     if not hasattr(module, attribute):
         hint = checks.suggestion(attribute, [public for public in dir(module) if not public.startswith("_")])
         raise ValueError(f"path {path!r} names no attribute of module {name}: it has no {attribute}{hint}")
-    make = getattr(module, attribute)
+    make: Callable[..., Any] = getattr(module, attribute)
     if not callable(make):
         raise ValueError(f"path {path!r} must name a callable, {attribute} is of type {type(make).__name__}")
-    return make  # type: ignore[no-any-return]
+    return make
 
 
 def _import(name: str, path: str) -> Any:

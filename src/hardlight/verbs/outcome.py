@@ -66,5 +66,5 @@ def draw(examples: Sequence[Example], folder: Path) -> None:
 
 
 def harder(ckpt: Path) -> str:
-    """The command that attacks a checkpoint with today's standard, on as many images as take minutes on a CPU."""
+    """The command that attacks a checkpoint with today's standard, on few enough images for a CPU."""
     return f"hardlight evaluate ckpt={shown(ckpt)} 'attack=[auto]' evaluation.n=200"
