@@ -48,8 +48,11 @@ def distances(model, x, y, norm):
 
 
 def written_out(model, image, label, norm, steps, overshoot, target=None):
-    """The paper's loop for one image (1, ...), every rival's gradient taken, no step under 1e-5; and its steps."""
-    x = image
+    """The paper's loop for one image (1, ...), every rival's gradient taken, no step under 1e-5; and its steps.
+
+    Close to the boundary the step is as long as it takes to cross it in the box.
+    """
+    x, first = image, None
     for step in range(steps + 1):
         x = x.clone().requires_grad_()
         z = model(x)[0]
@@ -66,8 +69,23 @@ def written_out(model, image, label, norm, steps, overshoot, target=None):
             best = min(best, (distance, w), key=lambda each: each[0])
         distance, w = best
         way = w.sign() if norm == "linf" else w / w.norm()
-        x = (x + max((1 + overshoot) * distance, 1e-5) * way).clamp(0, 1).detach()
+        size = max((1 + overshoot) * distance, 1e-5)
+        gap = size * float(torch.linalg.vector_norm(w, DUAL[norm]))
+        first = first or gap
+        if gap < 0.03 * first:
+            size = crossing(x.detach(), way, w, gap)
+        x = (x + size * way).clamp(0, 1).detach()
     return image, steps
+
+
+def crossing(x, way, w, gap):
+    """How far along ``way``, clipped to the box, w·x grows by ``gap``, by bisection."""
+    low, high = 0.0, 1e6
+    for _ in range(200):
+        middle = (low + high) / 2
+        grown = float((w * ((x + middle * way).clamp(0, 1) - x)).sum())
+        low, high = (middle, high) if grown < gap else (low, middle)
+    return high
 
 
 @NORMS

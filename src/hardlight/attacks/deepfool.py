@@ -10,10 +10,12 @@ from hardlight import checks
 from hardlight.attacks.attack import MinimalNorm
 from hardlight.attacks.boundary import AIM, nearest_boundary
 from hardlight.attacks.goal import Goal, rivals, rounding
+from hardlight.attacks.hyperplane import to_hyperplane
 from hardlight.attacks.queries import Queries
-from hardlight.tensors import clamp, per_sample, steepest
+from hardlight.tensors import DUAL, clamp, norms, per_sample, steepest
 
 _SHORTEST, _LONGEST = 1e-5, 1e6  # of a step
+_CLOSE = 0.03  # to the boundary, as a share of what the first step had to cross
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,8 @@ class DeepFool(MinimalNorm):
 
     The paper looks at the gradients of every rival, we at those that can still be nearest: a rival is passed over if,
     to be it, it would have to be more than ``slack`` times as steep as when last seen (never seen: as the steepest
-    seen). A ``slack`` of 1e15 passes over none.
+    seen). A ``slack`` of 1e15 passes over none. The box takes a part of most steps, and what is left would be crossed
+    bit by bit: within 3 % of what the first step had to cross, the step is the shortest one within the box.
     """
 
     steps: int = 100
@@ -50,7 +53,7 @@ class DeepFool(MinimalNorm):
 
     def perturb(self, queries: Queries, x: Tensor, goal: Goal, index: Tensor) -> Tensor:
         found = x.clone()
-        rows, x_adv, steep = torch.arange(len(x), device=x.device), x, None
+        rows, x_adv, steep, first = torch.arange(len(x), device=x.device), x, None, None
         for _ in range(self.steps):
             trace, aim = queries.trace(x_adv, rows), goal[rows]
             cleared = aim.cleared(trace.logits)
@@ -65,8 +68,13 @@ class DeepFool(MinimalNorm):
             rows, x_adv, steep = rows[left], x_adv[left], steep[left]
             if not len(rows):
                 return found
-            size = ((1 + self.overshoot) * distance[left]).clamp(_SHORTEST, _LONGEST)
-            x_adv = clamp(x_adv + per_sample(size, x_adv) * steepest(gradient[left], self.norm, 1.0, x_adv))
+            gradient, size = gradient[left], ((1 + self.overshoot) * distance[left]).clamp(_SHORTEST, _LONGEST)
+            gap = size * norms(gradient, DUAL[self.norm])
+            first = gap if first is None else first[left]
+            step = per_sample(size, x_adv) * steepest(gradient, self.norm, 1.0, x_adv)
+            close = gap < _CLOSE * first
+            step[close] = to_hyperplane(x_adv[close], gradient[close], -gap[close], self.norm)
+            x_adv = clamp(x_adv + step)
         cleared = goal[rows].cleared(queries.logits(x_adv, rows))
         found[rows[cleared]] = x_adv[cleared]
         return found
