@@ -97,6 +97,7 @@ class TestProject:
         delta[0] = 1.0  # all equal
         projected = project(delta, "l0", eps).flatten(1)
         assert norms(projected, "l0").tolist() == [int(eps)] * 6
+        assert projected[0, : int(eps)].all()  # of equal ones the first
         for sample, found in zip(delta.flatten(1), projected, strict=True):
             best = min(sample[list(out)].square().sum() for out in combinations(range(12), 12 - int(eps)))
             assert (found - sample).square().sum().item() == pytest.approx(best.item(), rel=1e-12)
