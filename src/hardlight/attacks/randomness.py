@@ -6,6 +6,7 @@ draws the same numbers in any batch, on any number of devices, and the global ge
 
 import hashlib
 import zlib
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -27,6 +28,13 @@ def _mix(z: Tensor) -> Tensor:
     return z.bitwise_xor_(_shift(z, 31))
 
 
+@lru_cache
+def _salt(seed: int, stream: str, draw: int) -> int:
+    """Batch after batch the same, and many small steps."""
+    key = torch.tensor([seed, zlib.crc32(stream.encode()), draw], device="cpu")  # so that no device waits for it
+    return int(_mix(_mix(_mix(key[0] + _GOLDEN) + key[1] * _GOLDEN) + key[2] * _GOLDEN))
+
+
 def reseeded(seed: int, run: int, stream: str) -> int:
     """The seed of one of several runs, ``seed`` itself for run 0; the others' belong to ``stream``."""
     if run == 0:
@@ -37,9 +45,7 @@ def reseeded(seed: int, run: int, stream: str) -> int:
 def uniform(index: Tensor, like: Tensor, *, seed: int, stream: str, draw: int = 0) -> Tensor:
     """Uniform on [0, 1), of the shape, dtype and device of ``like`` (N, ...); ``index`` (N,) names the samples."""
     device = like.device
-    key = torch.tensor([seed, zlib.crc32(stream.encode()), draw])  # on the CPU, so that no device waits for it
-    salt = _mix(_mix(_mix(key[0] + _GOLDEN) + key[1] * _GOLDEN) + key[2] * _GOLDEN)
-    rows = _mix(index.to(device=device, dtype=torch.int64) * _GOLDEN + salt)
+    rows = _mix(index.to(device=device, dtype=torch.int64) * _GOLDEN + _salt(seed, stream, draw))
     columns = torch.arange(1, like.shape[1:].numel() + 1, device=device) * _GOLDEN
     z = _mix(rows[:, None] + columns)
     return _shift(z, 64 - _BITS).to(like.dtype).div_(1 << _BITS).reshape(like.shape)
