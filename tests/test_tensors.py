@@ -131,6 +131,12 @@ def test_no_gradient_no_step(norm):
     assert torch.equal(steepest(torch.zeros_like(x), norm, 0.3, x), torch.zeros_like(x))
 
 
+@pytest.mark.parametrize("norm", NORMS)
+def test_no_samples_stay_none_in_every_norm(norm):
+    none = torch.zeros(0, 1, 2, 2)
+    assert confine(none, none, norm, 1.0).shape == none.shape
+
+
 def test_l1_passes_over_pixels_without_room_and_without_gradient():
     x = torch.tensor([[1.0, 0.9, 0.5, 0.2]])
     gradient = torch.tensor([[3.0, 2.0, -1.0, 0.0]])

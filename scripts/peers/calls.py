@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from hardlight.attacks import Attack
@@ -15,4 +16,10 @@ it differs."""
 
 
 def hardlight(attack: Attack) -> Call:
-    return lambda model, x, y, target: attack(model, x, y, y_target=target)
+    """Each call draws other numbers, as the peers' do, from torch's seed on."""
+
+    def call(model, x, y, target):
+        index = torch.randint(2**62, (len(x),), device=x.device)
+        return attack(model, x, y, index=index, y_target=target)
+
+    return call

@@ -9,6 +9,7 @@ import torch
 from benchmark import Clock
 from torch import Tensor, nn
 
+from hardlight.statistics import mcnemar
 from peers.contestants import Contestant
 from peers.judge import Judged, disagreements, judge
 from peers.matches import Match
@@ -99,6 +100,7 @@ def _row(
     good = met(own, theirs)
     own, theirs = shared(own, theirs)
     medians = [each.median if each.eps is None else nan for each in (own, theirs)]
+    gained, lost = int((own.fooled & ~theirs.fooled).sum()), int((theirs.fooled & ~own.fooled).sum())
     return {
         "match": match.name,
         "ours": ours.name,
@@ -106,8 +108,9 @@ def _row(
         "images": len(own.fooled),
         "survivors": own.survivors,
         "peer_survivors": theirs.survivors,
-        "only_ours_fools": int((own.fooled & ~theirs.fooled).sum()),
-        "only_theirs_fools": int((theirs.fooled & ~own.fooled).sum()),
+        "only_ours_fools": gained,
+        "only_theirs_fools": lost,
+        "p": mcnemar(gained, lost),
         "median": medians[0],
         "peer_median": medians[1],
         "strongest": strongest,

@@ -74,7 +74,7 @@ def project(delta: Tensor, norm: str, eps: float | Tensor) -> Tensor:
     if norm == "l0":
         size = delta.flatten(1).abs()
         count = radius.reshape(-1, 1).clamp(0, size.shape[1]).long()
-        largest = size.topk(int(count.max()), dim=1).values
+        largest = size.topk(max(count.flatten().tolist(), default=0), dim=1).values
         least = torch.cat([torch.full_like(size[:, :1], torch.inf), largest], 1).gather(1, count)  # that stays
         more, equal = size > least, size == least
         stays = more | (equal & (equal.cumsum(1) <= count - more.sum(1, keepdim=True)))
@@ -99,7 +99,7 @@ def project_l1_box(delta: Tensor, eps: float | Tensor, x: Tensor) -> Tensor:
         fall = (left.sum(1, keepdim=True) - eps) / left.count_nonzero(1)[:, None].clamp_min(1)
         bound = bound + fall.clamp_min(0)
     bends = torch.cat([size, size - room], 1).clamp_min(bound)
-    most = max(int((bends > bound).sum(1).max()), 1)
+    most = max([1, *(bends > bound).sum(1).tolist()])
     bends, order = bends.topk(most, dim=1)
     falling = torch.where(order < size.shape[1], 1, -1).cumsum(1)  # how fast the norm grows below each bend
     below = torch.cat([bends[:, 1:], bound], 1)
