@@ -78,6 +78,18 @@ class TestPixels:
             attack(mlp, x, y, index=torch.arange(5))
 
 
+@pytest.mark.parametrize("kind", ["y", "y_target"])
+def test_labels_that_the_model_has_no_class_for(kind, mlp, batch):
+    x, y = batch
+    k = mlp(x).shape[1]
+    labels = {"y": y, "y_target": y} | {kind: y.clone().index_fill(0, torch.tensor([2]), k)}
+    with pytest.raises(ValueError, match=rf"at least {k + 1} classes, as there is a label {k}, got \({len(x)}, {k}\)"):
+        FGSM(eps=0.1)(mlp, x, **labels)
+    labels[kind][2] = -1
+    with pytest.raises(ValueError, match="labels must be 0 or more, got -1"):
+        FGSM(eps=0.1)(mlp, x, **labels)
+
+
 def test_labels_of_any_width(mlp, batch):
     x, y = batch
     assert torch.equal(FGSM(eps=0.1)(mlp, x, y.to(torch.uint8)), FGSM(eps=0.1)(mlp, x, y))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hardlight import backward, checks
+from hardlight.attacks import inputs
 from hardlight.attacks.attackable import attackable
 from hardlight.attacks.goal import Goal
 from hardlight.attacks.queries import GradientError, Model, ModelRefused, Queries, Watch
@@ -75,8 +76,8 @@ class Attack(ABC):
         ``model`` maps pixels (N, C, H, W) in [0, 1] to logits (N, K), ``y`` holds labels (N,) int. ``index`` (N,) names
         the samples for their random numbers, 0…N-1 by default. With ``y_target`` (N,) the attack is targeted.
         Raises ``ValueError`` for pixels outside [0, 1], not finite or not float32 or float64, for labels of another
-        shape, for a model that gives no logits (N, K) or no finite gradient, and for a ``backward`` that no layer of
-        it offers.
+        shape or below 0, for a model that gives no logits (N, K) of so many classes or no finite gradient, and for a
+        ``backward`` that no layer of it offers.
         """
         return self.run(model, x, y, index=index, y_target=y_target).x_adv
 
@@ -93,9 +94,9 @@ class Attack(ABC):
         """As the call, with what each sample cost; ``watch`` is told of every forward pass while it runs."""
         with attackable(model, x.device):
             index = torch.arange(len(x), device=x.device) if index is None else index
-            _check(x, y=y, index=index, y_target=y if y_target is None else y_target)
+            classes = inputs.classes(x, index=index, y=y, y_target=y if y_target is None else y_target)
             x, y = x.detach().clone(), y.clone().long()  # also turns tensors of inference mode into ordinary ones
-            queries = Queries(model, len(x), x.device, watch)
+            queries = Queries(model, len(x), x.device, watch, classes)
             if y_target is not None:
                 goal = Goal(y_target.clone().long(), targeted=True)
             elif self.label == "predicted" and len(x):
@@ -216,14 +217,3 @@ class MinimalNorm(Attack):
     @property
     def smallest(self) -> str:
         return self.norm
-
-
-def _check(x: Tensor, **labels: Tensor) -> None:
-    if x.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"pixels must be float32 or float64, got {x.dtype}")
-    if len(x) and not (x.amin() >= 0 and x.amax() <= 1):
-        raise ValueError("pixels must be finite and in [0, 1]; make normalisation the model's first layer")
-    for field, values in labels.items():
-        if values.shape != x.shape[:1] or values.is_floating_point():
-            got = f"{tuple(values.shape)} {values.dtype}"
-            raise ValueError(f"{field} must hold a whole number for each image, shape ({len(x)},), got {got}")

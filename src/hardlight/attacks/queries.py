@@ -25,11 +25,15 @@ class GradientError(RunFailed, ValueError):
 class Queries:
     """Asks ``model`` for logits and input gradients; counts passes for each of ``n`` samples.
 
-    ``rows`` (indices into the n samples) says which samples a batch holds; None means all of them, in order.
+    ``rows`` (indices into the n samples) says which samples a batch holds; None means all of them, in order. The logits
+    must be those of ``classes`` classes at least.
     """
 
-    def __init__(self, model: Model, n: int, device: torch.device, watch: Watch | None = None) -> None:
+    def __init__(
+        self, model: Model, n: int, device: torch.device, watch: Watch | None = None, classes: int = 2
+    ) -> None:
         self.model = model
+        self.classes = classes
         self.forward_passes = torch.zeros(n, dtype=torch.int64, device=device)
         self.backward_passes = torch.zeros(n, dtype=torch.int64, device=device)
         self._watch = watch
@@ -83,9 +87,11 @@ class Queries:
     def _forward(self, x: Tensor, rows: Tensor | None) -> Tensor:
         self._count(self.forward_passes, rows)
         logits = self.model(x)
-        if logits.dim() != 2 or len(logits) != len(x) or logits.shape[1] < 2:
+        if logits.dim() != 2 or len(logits) != len(x) or logits.shape[1] < self.classes:
             got = f"{tuple(logits.shape)} for {len(x)} images"
-            raise ModelRefused(f"the model must return logits (N, K) of at least 2 classes, got {got}")
+            label = f", as there is a label {self.classes - 1}" if self.classes > 2 else ""
+            wanted = f"logits (N, K) of at least {self.classes} classes{label}"
+            raise ModelRefused(f"the model must return {wanted}, got {got}")
         if self._watch is not None:
             self._watch(len(x) * self._passes)
         return logits
