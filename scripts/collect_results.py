@@ -46,7 +46,7 @@ def main() -> None:
     records.to_csv(options.out / "records.csv", index=False)
     drawn = [folder for folder in folders if not options.draw or folder.parent.name in options.draw]
     shown = read_records(*drawn)
-    accuracy_curves(shown[shown["attack"] != "noise"], options.out / "accuracy.png")
+    accuracy_curves(shown[shown["attack"] != "noise"], options.out / "accuracy.png", samples)
     made = {
         "command": options.command,
         "note": options.note,

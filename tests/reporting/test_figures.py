@@ -64,6 +64,29 @@ def test_legend_names_runs_and_attacks_beside_the_axes():
     assert figure.get_suptitle() == "mnist · cnn · white-box · n = 1,000"
 
 
+def test_an_attack_that_looks_for_the_nearest_is_drawn_at_every_eps():
+    """Ten images: one is wrong as it is, one is never fooled, the others fall at 0.05, 0.1 and so on to 0.4."""
+    facts = {"run": "a", "norm": "linf", "source": "self", "label": 3, "clean_prediction": 3}
+    found = pd.DataFrame([facts | {"attack": "fab", "linf": 0.05 * (i + 1)} for i in range(10)])
+    found["adversarial_prediction"] = np.where(found.index == 8, 3, 4)
+    found.loc[9, "clean_prediction"] = 4
+    samples = pd.concat(
+        [found.assign(eps=np.inf), found.assign(eps=0.2, linf=0.0), found.assign(attack="pgd", eps=0.2)]
+    )
+    frame = pd.DataFrame(
+        [row("a", "none", 0.0, 9, n=10)]
+        + [row("a", attack, eps, k, n=10) for attack in ("fab", "pgd") for eps, k in ((0.2, 5), (0.1, 7))]
+    )
+    (axes,) = accuracy_figure(frame, samples).axes
+    steps, *pointed = axes.get_lines()
+    assert steps.get_drawstyle() == "steps-post"
+    np.testing.assert_allclose(steps.get_xdata(), [0, 0.05, 0.1, 0.15, 0.2, 0.2])
+    np.testing.assert_allclose(steps.get_ydata(), [90, 80, 70, 60, 50, 50])
+    for line in pointed:  # the accuracies of the records
+        np.testing.assert_allclose(line.get_ydata(), [90, 70, 50])
+    assert [line.get_linestyle() for line in pointed] == ["None", "--"]
+
+
 def test_an_axes_for_each_norm():
     figure = accuracy_figure(pd.concat([records(), records(norm="l2").query("attack != 'none'")]))
     assert [axes.get_xlabel() for axes in figure.axes] == ["eps (linf)", "eps (l2)"]

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from hardlight.evaluation.columns import ANY
+from hardlight.evaluation.columns import ANY, standing
+from hardlight.statistics import wilson
 
 
 def accuracies(records: pd.DataFrame) -> pd.DataFrame:
@@ -18,6 +19,25 @@ def accuracies(records: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
         raise ValueError("records must hold accuracy or robust_accuracy rows; these hold neither")
     return rows
+
+
+def at_every_eps(samples: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame | None:
+    """Of a minimal-norm attack the robust accuracy and its interval: a row from each eps on at which an image falls.
+
+    From 0 to the last eps of its accuracies ``points``, with their columns eps, value, ci_low and ci_high. None of an
+    attack with a budget, and in a norm of which the samples have no distances.
+    """
+    of = points.iloc[-1][["run", "attack", "norm", "source"]]
+    seen = samples[(samples[list(of.index)] == of).all(axis=1) & (samples["eps"] == ANY)]
+    if seen.empty or of["norm"] not in seen:
+        return None
+    right, last = seen["clean_prediction"] == seen["label"], points["eps"].max()
+    distances = seen.loc[right & ~standing(seen), of["norm"]].sort_values()
+    eps = [0.0, *distances[distances <= last]]
+    left = [int(right.sum()) - fallen for fallen in range(len(eps))]
+    rows = pd.DataFrame({"eps": [*eps, last], "left": [*left, left[-1]]})
+    low, high = wilson(rows["left"], len(seen))
+    return rows.assign(value=rows["left"] / len(seen), ci_low=low, ci_high=high).drop(columns="left")
 
 
 def sources(records: pd.DataFrame) -> str:

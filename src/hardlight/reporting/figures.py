@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from hardlight.evaluation.columns import eps_word
 from hardlight.evaluation.run_folder import write_whole
 from hardlight.evaluation.run_labels import run_labels
-from hardlight.reporting.accuracies import accuracies, counts, sources, subject
+from hardlight.reporting.accuracies import accuracies, at_every_eps, counts, sources, subject
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; their yellow is too pale for a line.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -23,17 +23,18 @@ MARKERS = "os^DvPX*"
 DPI = 150
 
 
-def accuracy_curves(records: pd.DataFrame, path: str | Path) -> Path:
+def accuracy_curves(records: pd.DataFrame, path: str | Path, samples: pd.DataFrame | None = None) -> Path:
     """Robust accuracy in % against eps, from the clean accuracy at 0, with its Wilson interval shaded: 1200x700 px.
 
     A colour for each run, a line style and marker for each attack, dotted for one without gradients; an axes for each
-    norm and source. The per-sample worst case is left out: it lies on the strongest attack, or just below.
+    norm and source. With ``samples`` an attack that looks for the nearest has its accuracy at every eps: a step for
+    each image that falls. The per-sample worst case is left out: it lies on the strongest attack, or just below.
     Raises ``ValueError`` if the records hold no attacked accuracy.
     """
-    return save(accuracy_figure(records), path)
+    return save(accuracy_figure(records, samples), path)
 
 
-def accuracy_figure(records: pd.DataFrame) -> Figure:
+def accuracy_figure(records: pd.DataFrame, samples: pd.DataFrame | None = None) -> Figure:
     """The figure of ``accuracy_curves``, not yet drawn."""
     rows = accuracies(records)
     attacked = rows[~rows["attack"].isin(["none", "worst"])]
@@ -48,7 +49,9 @@ def accuracy_figure(records: pd.DataFrame) -> Figure:
     for axes, ((_, norm), group) in zip(all_axes, groups, strict=True):
         for (run, attack), points in group.groupby(["run", "attack"], sort=False):
             clean = rows[(rows["attack"] == "none") & (rows["run"] == run)]
-            _curve(axes, pd.concat([clean, points.sort_values("eps")]), colours[str(run)], styles[str(attack)])
+            steps = None if samples is None else at_every_eps(samples, points)
+            points = pd.concat([clean, points.sort_values("eps")])
+            _curve(axes, points, steps, colours[str(run)], styles[str(attack)])
         axes.set(xlabel=f"eps ({norm})", ylim=(0, 100), xlim=(0, None))
         axes.grid(color="0.9", linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
@@ -107,11 +110,21 @@ def gallery(
     return save(figure, path)
 
 
-def _curve(axes: Axes, points: pd.DataFrame, colour: str, style: dict[str, Any]) -> None:
-    eps = points["eps"].to_numpy(dtype=float)
-    value, low, high = (100 * points[column].to_numpy(dtype=float) for column in ("value", "ci_low", "ci_high"))
+def _curve(axes: Axes, points: pd.DataFrame, steps: pd.DataFrame | None, colour: str, style: dict[str, Any]) -> None:
+    eps, value, low, high = _percent(points)
+    if steps is None:
+        axes.fill_between(eps, low, high, color=colour, alpha=0.13, linewidth=0)
+    else:
+        every, at_every, lowest, highest = _percent(steps)
+        axes.fill_between(every, lowest, highest, color=colour, alpha=0.13, linewidth=0, step="post")
+        axes.plot(every, at_every, color=colour, drawstyle="steps-post", linestyle=style["linestyle"])
+        style = {**style, "linestyle": "none"}
     axes.plot(eps, value, color=colour, markersize=4.5, clip_on=False, **style)
-    axes.fill_between(eps, low, high, color=colour, alpha=0.13, linewidth=0)
+
+
+def _percent(line: pd.DataFrame) -> list[NDArray[np.float64]]:
+    shares = (100 * line[column].to_numpy(dtype=float) for column in ("value", "ci_low", "ci_high"))
+    return [line["eps"].to_numpy(dtype=float), *shares]
 
 
 def _colours(runs: list[str]) -> dict[str, Any]:

@@ -21,10 +21,11 @@ def show(folder: Path, next_command: str, examples: Sequence[Example] = ()) -> N
     console.print(comparison_table(records))
     if len(measures(records)):
         console.print(measures_table(records))
-    for sentence in disagreement(read_samples(folder), records):
+    samples = read_samples(folder)
+    for sentence in disagreement(samples, records):
         console.print(f"! {sentence}", style="yellow")
     if (records["attack"] != "none").any():
-        accuracy_curves(records, folder / "figures" / "accuracy.png")
+        accuracy_curves(records, folder / "figures" / "accuracy.png", samples)
     if examples:
         draw(examples, folder)
     if not (folder / "records.csv").is_file():
