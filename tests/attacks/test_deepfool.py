@@ -72,7 +72,7 @@ def written_out(model, image, label, norm, steps, overshoot, target=None):
         size = max((1 + overshoot) * distance, 1e-5)
         gap = size * float(torch.linalg.vector_norm(w, DUAL[norm]))
         first = first or gap
-        if gap < 0.03 * first:
+        if gap < 0.05 * first:
             size = crossing(x.detach(), way, w, gap)
         x = (x + size * way).clamp(0, 1).detach()
     return image, steps

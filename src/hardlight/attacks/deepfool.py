@@ -15,7 +15,7 @@ from hardlight.attacks.queries import Queries
 from hardlight.tensors import DUAL, clamp, norms, per_sample, steepest
 
 _SHORTEST, _LONGEST = 1e-5, 1e6  # of a step
-_CLOSE = 0.03  # to the boundary, as a share of what the first step had to cross
+_CLOSE = 0.05  # to the boundary, as a share of what the first step had to cross
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class DeepFool(MinimalNorm):
     The paper looks at the gradients of every rival, we at those that can still be nearest: a rival is passed over if,
     to be it, it would have to be more than ``slack`` times as steep as when last seen (never seen: as the steepest
     seen). A ``slack`` of 1e15 passes over none. The box takes a part of most steps, and what is left would be crossed
-    bit by bit: within 3 % of what the first step had to cross, the step is the shortest one within the box.
+    bit by bit: within 5 % of what the first step had to cross, the step is the shortest one within the box.
     """
 
     steps: int = 100
