@@ -1,7 +1,7 @@
 """Every attack of ours against those of ART, Foolbox, torchattacks and adv-lib: what it costs and how strong it is.
 
     ./scripts/setup bench
-    .venv/bin/python scripts/bench_attacks.py --out results/attacks              speed, under an hour
+    .venv/bin/python scripts/bench_attacks.py --out results/attacks              speed, 70 minutes
     .venv/bin/python scripts/bench_attacks.py --strength --out results/attacks   strength, about an hour; with
                                                                    --limit 90 two hours, and 500 images for most
 
