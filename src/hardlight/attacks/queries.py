@@ -134,7 +134,7 @@ class Trace:
             raise ModelRefused(
                 "the model's logits carry no gradient to its pixels: an argmax, detach or no_grad inside?"
             )
-        if (0 * gradient).sum() != 0:  # 0·inf is NaN, which differs from all; isfinite takes five times as long
+        if (0 * gradient).sum() != 0:  # 0·inf is NaN, which differs from all; isfinite is slower
             raise GradientError(
                 "the model's gradient is NaN or infinite: weights that diverged, or an overflow inside?"
             )
