@@ -17,9 +17,16 @@ def in_processes(folder: Path, *words: str) -> str:
     """The program's output, in ``folder``, once it and all that it started have ended."""
     command = [sys.executable, "-m", "hardlight", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, text=True, **pipes) as process:  # type: ignore[call-overload]
-        out: str = process.communicate(timeout=120)[0]
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        text=True,
+    ) as process:
+        out = process.communicate(timeout=120)[0]
     assert process.returncode == 0, out
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)

@@ -1,12 +1,13 @@
 """An evaluation that was interrupted keeps what it had finished, and ends as if it had not been."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from finished_run import Run
 
-from hardlight.attacks import PGD
+from hardlight.attacks import PGD, Outcome
 from hardlight.cli import main
 
 ATTACKS = ["attack=[fgsm,pgd]", "attack.pgd.steps=3", "attack.pgd.restarts=2", "data.eval_batch_size=4"]
@@ -27,11 +28,11 @@ def test_it_goes_on_where_it_stopped(
     ran: list[float] = []
     run = PGD.run
 
-    def counted(self: PGD, *args: object, **more: object) -> object:
+    def counted(self: PGD, *args: Any, **more: Any) -> Outcome:
         ran.append(self.eps)
         if len(ran) == 8:  # the second eps of the third batch
             raise RuntimeError("stopped")
-        return run(self, *args, **more)  # type: ignore[arg-type]
+        return run(self, *args, **more)
 
     monkeypatch.setattr(PGD, "run", counted)
     stopped = evaluated(tmp_path / "stopped", words, code=1)

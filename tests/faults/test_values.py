@@ -87,7 +87,7 @@ CONSTRUCTORS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 
 def kinds(make: Callable[..., Any], name: str) -> set[Any]:
     """The types that a parameter may have; for a sequence, those of its items."""
-    hints = typing.get_type_hints(make if inspect.isfunction(make) else make.__init__)  # type: ignore[misc]
+    hints = typing.get_type_hints(make if inspect.isfunction(make) else make.__init__)  # type: ignore[misc]  # of a class, not of an instance
     return set(_kinds(hints[name]))
 
 
